@@ -1,0 +1,1 @@
+"""What all services of the mesh share, and the code generated from the contracts."""

@@ -1,0 +1,152 @@
+"""Every setting of the mesh: `arbig.toml`, overridden by the environment, checked at start.
+
+An unknown key is an error. `ARBIG_STORE__DATABASE` overrides `database` in `[store]`. A secret is
+named by the file that holds it, never written here.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from arbig.errors import ConfigError
+
+# Where each listener is, counted from port_base.
+PORTS = {"market": 10, "trade": 20, "store": 30, "bridge": 40, "front_market": 50, "front_trade": 51, "front": 52, "edge": 80}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ctp(_Section):
+    """Who logs in to CTP, and where. In simulation the front is ours, on loopback."""
+
+    broker_id: str = "sim"
+    account_id: str = Field("sim001", description="CTP's InvestorID; it is the UserID too")
+    app_id: str = "arbig_sim_1"
+    password_file: Path | None = None
+    auth_code_file: Path | None = None
+    market_front: str = Field("", description="tcp://host:port; empty means the local front")
+    trade_front: str = Field("", description="tcp://host:port; empty means the local front")
+
+
+class Front(_Section):
+    """The simulated exchange."""
+
+    replay: list[Path] = []
+    speed: Literal["1", "10", "max"] = "1"
+    hold: bool = False
+    seed: int = 1
+    initial_balance: float = 1_000_000.0
+
+
+class Market(_Section):
+    """The market service."""
+
+    symbols: list[str] = Field([], description="what to subscribe; empty means every instrument")
+    ring: int = Field(65_536, ge=1_024, description="ticks kept for followers that fall behind")
+
+
+class Trade(_Section):
+    """The trade service."""
+
+
+class Store(_Section):
+    """The storage service."""
+
+    database: str = Field("", description="SQLAlchemy URL; empty means SQLite in the data directory")
+    redis: str = Field("", description='redis:// or unix:// URL; empty means the embedded Valkey, "none" means no ticks')
+    batch: int = Field(500, ge=1, le=10_000, description="events in one transaction")
+    timeout_seconds: float = Field(10.0, gt=0, description="bound on every database call")
+
+
+class Bridge(_Section):
+    """The browser's bridge."""
+
+    origins: list[str] = Field([], description="origins that may connect besides the bridge's own page")
+
+
+class Edge(_Section):
+    """The Envoy edge."""
+
+    enabled: bool = True
+
+
+class Settings(BaseSettings):
+    """All of it; each service reads its own section and the addresses of its peers."""
+
+    model_config = SettingsConfigDict(env_prefix="ARBIG_", env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    data: Path = Path("data")
+    host: str = "127.0.0.1"
+    port_base: int = Field(7100, ge=1024, le=32_768 - 100)
+    mode: Literal["simulation", "live"] = "simulation"
+    log_format: Literal["text", "json"] = "text"
+    ctp: Ctp = Ctp()
+    front: Front = Front()
+    market: Market = Market()
+    trade: Trade = Trade()
+    store: Store = Store()
+    bridge: Bridge = Bridge()
+    edge: Edge = Edge()
+
+    @field_validator("data")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = os.environ.get("ARBIG_CONFIG", "arbig.toml")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+
+    def address(self, listener: str) -> str:
+        """Give "host:port" of a listener named in PORTS."""
+        return f"{self.host}:{self.port_base + PORTS[listener]}"
+
+    def directory(self, service: str) -> Path:
+        """Give the service's own directory in the data directory, made if missing.
+
+        Raises ConfigError where it cannot be written.
+        """
+        path = self.data / service
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            (path / ".writable").touch()
+            (path / ".writable").unlink()
+        except OSError as error:
+            raise ConfigError(f"data directory {path} cannot be written: {error.strerror}") from error
+        return path
+
+
+def load() -> Settings:
+    """Read the settings; raises ConfigError that names each key that is wrong."""
+    unknown = [name for name in os.environ if name.startswith("ARBIG_") and not _known(name)]
+    if unknown:
+        raise ConfigError(f"unknown setting in the environment: {', '.join(sorted(unknown))}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise ConfigError(f"bad configuration: {wrong}") from error
+
+
+def _known(name: str) -> bool:
+    if name in {"ARBIG_CONFIG", "ARBIG_LIVE"}:
+        return True
+    first, _, rest = name.removeprefix("ARBIG_").lower().partition("__")
+    field = Settings.model_fields.get(first)
+    if field is None or not rest:
+        return field is not None
+    section = field.annotation
+    return isinstance(section, type) and issubclass(section, BaseModel) and rest in section.model_fields
