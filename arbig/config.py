@@ -14,7 +14,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from arbig.errors import ConfigError
 
 # Where each listener is, counted from port_base.
-PORTS = {"market": 10, "trade": 20, "store": 30, "bridge": 40, "front_market": 50, "front_trade": 51, "front": 52, "edge": 80}
+PORTS = {
+    "market": 10,
+    "trade": 20,
+    "store": 30,
+    "bridge": 40,
+    "front_market": 50,
+    "front_trade": 51,
+    "front": 52,
+    "edge": 80,
+}
 
 
 class _Section(BaseModel):
@@ -58,7 +67,9 @@ class Store(_Section):
     """The storage service."""
 
     database: str = Field("", description="SQLAlchemy URL; empty means SQLite in the data directory")
-    redis: str = Field("", description='redis:// or unix:// URL; empty means the embedded Valkey, "none" means no ticks')
+    redis: str = Field(
+        "", description='redis:// or unix:// URL; empty means the embedded Valkey, "none" means no ticks'
+    )
     batch: int = Field(500, ge=1, le=10_000, description="events in one transaction")
     timeout_seconds: float = Field(10.0, gt=0, description="bound on every database call")
 
@@ -104,9 +115,9 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment over the file, and nothing else."""
         path = os.environ.get("ARBIG_CONFIG", "arbig.toml")
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
 

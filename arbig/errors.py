@@ -3,6 +3,7 @@
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
 
 DOMAIN = "arbig"
 
@@ -80,11 +81,8 @@ class ConfigError(Exception):
 
 def from_rpc(error: grpc.RpcError) -> tuple[str, str]:
     """Give the stable reason and the field of an error that came over gRPC; "" where it has none."""
-    from grpc_status import rpc_status
-
     reason = field = ""
-    # grpc.aio's errors are Calls too, which the stub of grpc_status does not know.
-    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    status = rpc_status.from_call(error)
     for packed in status.details if status else ():
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
         if packed.Unpack(info):

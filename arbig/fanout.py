@@ -1,0 +1,264 @@
+"""One numbered stream in memory, and any number of followers that are positions in it.
+
+An event is encoded once, as an element of the response's `repeated` field, and kept in a ring.
+A follower writes everything from its position to the head as one message and waits for more:
+live, resume and gap are one path, events gather by themselves while a write is in flight, and a
+slow follower costs no memory.
+
+Every Subscribe response of the contracts has the same four fields: items 1, gap 2, heartbeat 3,
+cursor 4.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from typing import Any, NamedTuple, cast
+
+from google.protobuf.message import Message
+
+from arbig.errors import OutOfRange
+from arbig.stream.v1.stream_pb2 import Cursor, Gap, Heartbeat
+
+HEARTBEAT_SECONDS = 5.0
+# At most this many events in one message: well below the size limit of a message.
+BATCH = 1_000
+_ITEM_TAG = b"\x0a"  # field 1, length-delimited
+
+
+def element(payload: bytes) -> bytes:
+    """Encode a serialised message as one element of field 1."""
+    size = len(payload)
+    length = bytearray()
+    while size > 0x7F:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    length.append(size)
+    return _ITEM_TAG + length + payload
+
+
+class Kept(NamedTuple):
+    """An event in the ring: its number, what filters look at, and its encoded element."""
+
+    seq: int
+    key: str
+    data: bytes
+
+
+Archive = Callable[[int, int], Awaitable[list[Kept]]]
+
+
+class Feed:
+    """The newest `size` events of a stream, and the newest of each key.
+
+    `archive(seq, limit)` gives older events than the ring has, for streams that keep them all.
+    """
+
+    def __init__(self, epoch: int, size: int, head: int = 0, archive: Archive | None = None) -> None:
+        self.epoch = epoch
+        self.head = head
+        self.newest: dict[str, Kept] = {}
+        self.counts: dict[str, int] = {}
+        self.followers: dict[int, Follower] = {}
+        self._archive = archive
+        self._first = head
+        self._ring: list[Kept | None] = [None] * size
+        self._changed = asyncio.Event()
+
+    @property
+    def tail(self) -> int:
+        """The place before the oldest event in the ring."""
+        return max(self._first, self.head - len(self._ring))
+
+    @property
+    def cursor(self) -> Cursor:
+        """The head's place."""
+        return Cursor(epoch=self.epoch, seq=self.head)
+
+    def append(self, key: str, data: bytes) -> None:
+        """Put the next event into the ring; followers hear of it at `wake`."""
+        self.head += 1
+        kept = Kept(self.head, key, data)
+        self._ring[self.head % len(self._ring)] = kept
+        self.newest[key] = kept
+        self.counts[key] = self.counts.get(key, 0) + 1
+
+    def wake(self) -> None:
+        """Let the followers see what was appended."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def between(self, seq: int, limit: int) -> list[Kept]:
+        """At most `limit` events after `seq`, which must not lie before the tail."""
+        size = len(self._ring)
+        stop = min(self.head, seq + limit)
+        first, last = (seq + 1) % size, (stop + 1) % size
+        if stop == seq:
+            return []
+        parts = self._ring[first:last] if first < last else self._ring[first:] + self._ring[:last]
+        return cast("list[Kept]", parts)  # every place between tail and head is filled
+
+    async def after(self, seq: int, limit: int) -> list[Kept] | None:
+        """At most `limit` events after `seq`, from the ring or the archive; None if they are gone."""
+        if seq >= self.tail:
+            return self.between(seq, limit)
+        return await self._archive(seq, limit) if self._archive else None
+
+    @property
+    def oldest(self) -> int:
+        """The place before the oldest event that a follower can have."""
+        return 0 if self._archive else self.tail
+
+    async def changed(self, seq: int, seconds: float) -> bool:
+        """Wait until there is something after `seq`; False if nothing came within `seconds`."""
+        changed = self._changed
+        if self.head > seq:
+            return True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await changed.wait()
+        return self.head > seq
+
+    @contextlib.contextmanager
+    def follower(self, peer: str, keys: Iterable[str] = (), *, latest: bool = False) -> Iterator["Follower"]:
+        """Register a follower of `keys` (none means all) for as long as it follows."""
+        follower = Follower(self, peer, frozenset(keys), latest=latest)
+        self.followers[id(follower)] = follower
+        try:
+            yield follower
+        finally:
+            del self.followers[id(follower)]
+
+
+class Batch(NamedTuple):
+    """What a follower is sent next: encoded items, or a gap, or (neither) a heartbeat."""
+
+    items: list[bytes]
+    gap: Gap | None
+    cursor: Cursor
+
+    def response(self, kind: Callable[..., Message], **more: Any) -> bytes:
+        """Encode the batch as the Subscribe response `kind`."""
+        rest = kind(cursor=self.cursor, **more)
+        if self.gap:
+            rest.gap.CopyFrom(self.gap)  # type: ignore[attr-defined]
+        elif not self.items:
+            rest.heartbeat.CopyFrom(_now())  # type: ignore[attr-defined]
+        self.items.append(rest.SerializeToString())
+        return b"".join(self.items)
+
+
+def _now() -> Heartbeat:
+    beat = Heartbeat()
+    beat.time.GetCurrentTime()
+    return beat
+
+
+class Follower:
+    """A position in a feed, and what was sent from there."""
+
+    def __init__(self, feed: Feed, peer: str, keys: frozenset[str], *, latest: bool) -> None:
+        self.peer = peer
+        self.position = feed.head
+        self.sent = self.dropped = self.gaps = 0
+        self._feed = feed
+        self._keys = keys
+        self._latest = latest
+        self._counted = 0
+
+    @property
+    def lag(self) -> int:
+        """How many events the follower is behind the head."""
+        return self._feed.head - self.position
+
+    async def batches(
+        self,
+        after: Cursor | None,
+        snapshot: Callable[[], list[bytes]] | None = None,
+        heartbeat: float = HEARTBEAT_SECONDS,
+    ) -> AsyncIterator[Batch]:
+        """Give everything after the cursor, for ever.
+
+        Without a cursor the snapshot comes first (the newest event of each key, unless another is
+        given) and a heartbeat behind it. Raises OutOfRange for a cursor ahead of the stream.
+        """
+        if after is None:
+            for batch in self._begin(snapshot):
+                yield batch
+        elif gap := self._resume(after):
+            yield self._declare(gap)
+        self._counted = self._total()
+        clock = asyncio.get_running_loop().time
+        quiet_until = clock() + heartbeat
+        while True:
+            more = await self._feed.changed(self.position, quiet_until - clock())
+            batch = await self._next() if more else None
+            if batch is None and clock() < quiet_until:
+                continue  # what came was for other followers
+            yield batch or Batch([], None, self._cursor())
+            quiet_until = clock() + heartbeat
+
+    def _begin(self, snapshot: Callable[[], list[bytes]] | None) -> Iterator[Batch]:
+        self.position = self._feed.head
+        items = snapshot() if snapshot else [kept.data for kept in sorted(self._newest(0))]
+        cursor = self._cursor()
+        self.sent += len(items)
+        for start in range(0, len(items), BATCH):
+            yield Batch(items[start : start + BATCH], None, cursor)
+        yield Batch([], None, cursor)
+
+    def _resume(self, after: Cursor) -> Gap | None:
+        """Take the position of `after`, or the oldest place there is, and say if that leaves a hole."""
+        feed = self._feed
+        self.position = feed.oldest
+        if after.epoch == 0:
+            return None
+        if after.epoch != feed.epoch:
+            return self._gap(after, f"the stream began anew: epoch {feed.epoch}, not {after.epoch}")
+        if after.seq > feed.head:
+            raise OutOfRange(f"cursor {after.seq} lies ahead of the stream, which is at {feed.head}", "CURSOR_AHEAD")
+        if after.seq < feed.oldest and not self._latest:
+            return self._gap(after, f"older than the {feed.head - feed.oldest} events kept")
+        self.position = after.seq
+        return None
+
+    async def _next(self) -> Batch | None:
+        return self._conflated() if self._latest else await self._every()
+
+    async def _every(self) -> Batch | None:
+        kept = await self._feed.after(self.position, BATCH)
+        if kept is None:
+            lost = self._cursor()
+            self.position = self._feed.oldest
+            return self._declare(self._gap(lost, f"fell behind the {self._feed.head - self.position} events kept"))
+        self.position = kept[-1].seq
+        items = [one.data for one in kept if not self._keys or one.key in self._keys]
+        self.sent += len(items)
+        return Batch(items, None, self._cursor()) if items else None
+
+    def _conflated(self) -> Batch | None:
+        items = [kept.data for kept in sorted(self._newest(self.position))]
+        total = self._total()
+        self.dropped += total - self._counted - len(items)
+        self._counted = total
+        self.sent += len(items)
+        self.position = self._feed.head
+        return Batch(items, None, self._cursor()) if items else None
+
+    def _newest(self, seq: int) -> list[Kept]:
+        newest = self._feed.newest
+        keys = self._keys or newest.keys()
+        return [newest[key] for key in keys if key in newest and newest[key].seq > seq]
+
+    def _total(self) -> int:
+        counts = self._feed.counts
+        return sum(counts.get(key, 0) for key in self._keys) if self._keys else sum(counts.values())
+
+    def _cursor(self) -> Cursor:
+        return Cursor(epoch=self._feed.epoch, seq=self.position)
+
+    def _gap(self, after: Cursor, reason: str) -> Gap:
+        return Gap(after=after, resume=self._cursor(), reason=reason)
+
+    def _declare(self, gap: Gap) -> Batch:
+        self.gaps += 1
+        return Batch([], gap, gap.resume)

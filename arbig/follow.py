@@ -1,0 +1,103 @@
+"""Following a stream of another service for ever, from the cursor one has.
+
+The connection may break, the service may restart: the follower names its last cursor and goes on.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any, Protocol, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from arbig.fanout import HEARTBEAT_SECONDS
+from arbig.stream.v1.stream_pb2 import Cursor
+
+log = logging.getLogger(__name__)
+
+# A stream that is silent for longer than three heartbeats is broken, whatever TCP says.
+SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
+FIRST_BACKOFF, LAST_BACKOFF = 0.1, 2.0
+
+# What another try can mend; everything else is the follower's own mistake.
+_TRANSIENT = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+}
+
+
+class _Response(Protocol):
+    @property
+    def cursor(self) -> Cursor: ...
+
+
+R = TypeVar("R", bound=_Response)
+
+
+class Link:
+    """How a stream that is followed is, for GetStatus: `reason` is empty while it is up."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.reason = f"{name}: not connected yet"
+
+    def is_up(self) -> None:
+        """Note that a message came."""
+        if self.reason:
+            log.info("following", extra={"stream": self.name})
+        self.reason = ""
+
+    def is_down(self, why: str) -> None:
+        """Note that the stream broke."""
+        if not self.reason:
+            log.warning("stream lost, trying again", extra={"stream": self.name, "why": why})
+        self.reason = f"{self.name}: {why}"
+
+
+async def follow(method: Any, request: Message, response: type[R], link: Link) -> AsyncIterator[R]:
+    """Yield each `response` of the Subscribe `method`, reconnecting with the last cursor.
+
+    `request.after` says where to begin, as in the contract. Raises grpc.aio.AioRpcError for what
+    another try cannot mend, such as a cursor ahead of the stream.
+    """
+    current: Any = type(request)()
+    current.CopyFrom(request)
+    backoff = FIRST_BACKOFF
+    while True:
+        try:
+            async for reply in _messages(method(current), response):
+                link.is_up()
+                backoff = FIRST_BACKOFF
+                current.after.CopyFrom(reply.cursor)
+                yield reply
+            link.is_down("the service ended the stream")
+        except TimeoutError:
+            link.is_down(f"silent for {SILENCE_SECONDS:g} s")
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in _TRANSIENT:
+                raise
+            link.is_down(error.details() or error.code().name)
+        await asyncio.sleep(backoff)
+        backoff = min(2 * backoff, LAST_BACKOFF)
+
+
+async def _messages(call: Any, _: type[R]) -> AsyncIterator[R]:
+    try:
+        while True:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                reply = await call.read()
+            if reply is grpc.aio.EOF:
+                # Ended by the service; a bad status is raised here.
+                if (code := await call.code()) is not grpc.StatusCode.OK:
+                    raise grpc.aio.AioRpcError(
+                        code, await call.initial_metadata(), await call.trailing_metadata(), await call.details()
+                    )
+                return
+            yield reply
+    finally:
+        call.cancel()
