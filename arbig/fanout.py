@@ -191,10 +191,10 @@ class Follower:
         quiet_until = clock() + heartbeat
         while True:
             more = await self._feed.changed(self.position, quiet_until - clock())
-            batch = await self._next() if more else None
-            if batch is None and clock() < quiet_until:
+            following = await self._next() if more else None
+            if following is None and clock() < quiet_until:
                 continue  # what came was for other followers
-            yield batch or Batch([], None, self._cursor())
+            yield following or Batch([], None, self._cursor())
             quiet_until = clock() + heartbeat
 
     def _begin(self, snapshot: Callable[[], list[bytes]] | None) -> Iterator[Batch]:
