@@ -1,0 +1,190 @@
+"""One vendor API (market or trade) as awaitable requests and a sequence of pushes.
+
+The library calls back on a thread of its own with views of C++ memory: each is copied there at
+once and handed to the loop. Answers complete the request that waits for them, everything else is
+a push, and both come in the order the front sent them.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, Literal
+
+from arbig.ctp.errors import DISCONNECT, CtpError, DisconnectedError
+from arbig.ctp.inbox import Inbox
+from arbig.ctp.spi import Answer, Copier, Link, Push, Row, make_spi
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECONDS = 20.0
+# The API refuses a second query within a second (-3) and one while another is unanswered (-2);
+# the front asks for a later try (90).
+QUERY_RETRY_SECONDS = 0.1
+QUERY_REFUSALS = {-2, -3, 90}
+REFUSALS = {-1: "no connection to the front", -2: "too many requests are unanswered", -3: "too many requests a second"}
+
+
+class _Pending:
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.done: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
+
+
+class Client:
+    """A connection to a front that the library keeps up; log in again after each `connected`."""
+
+    def __init__(self, module: ModuleType, api: Any, on_push: Callable[[Push], None]) -> None:
+        self.api = api
+        self.structs = module
+        self.down_reason = "not connected yet"
+        self._on_push = on_push
+        self._pending: dict[int, _Pending] = {}
+        self._next_id = 0
+        self._querying = asyncio.Lock()
+        self._up = asyncio.Event()
+        self._down = asyncio.Event()
+        self._down.set()
+
+    @property
+    def up(self) -> bool:
+        """Whether the connection is up (logged in or not)."""
+        return self._up.is_set()
+
+    async def connected(self) -> None:
+        """Wait for the connection."""
+        await self._up.wait()
+
+    async def disconnected(self) -> None:
+        """Wait for the connection to break."""
+        await self._down.wait()
+
+    def struct(self, name: str, **values: Any) -> Any:
+        """Make the vendor's struct CThostFtdc`name`Field; a name it does not have is an error."""
+        kind = getattr(self.structs, f"CThostFtdc{name}Field")
+        made = kind()
+        for key, value in values.items():
+            # The binding takes a misspelt attribute without a word.
+            if not isinstance(vars(kind).get(key), property):
+                raise AttributeError(f"CThostFtdc{name}Field has no {key}")
+            setattr(made, key, value)
+        return made
+
+    def next_id(self) -> int:
+        """Give the next request id."""
+        self._next_id += 1
+        return self._next_id
+
+    async def request(self, method: str, struct: Any) -> list[Row]:
+        """Send a request and give the rows of its answer.
+
+        Raises CtpError for an error answer or a refusal to send, DisconnectedError if the
+        connection breaks first, TimeoutError if no answer comes.
+        """
+        request_id = self.next_id()
+        code = getattr(self.api, method)(struct, request_id)
+        if code != 0:
+            raise CtpError(code, f"{method} was not sent: {REFUSALS.get(code, 'unknown refusal')}")
+        pending = self._pending[request_id] = _Pending()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await pending.done
+        finally:
+            del self._pending[request_id]
+
+    async def query(self, method: str, struct: Any) -> list[Row]:
+        """Send a query when the API lets it through; queries go out one at a time."""
+        async with self._querying:
+            while True:
+                try:
+                    return await self.request(method, struct)
+                except CtpError as error:
+                    if error.error_id not in QUERY_REFUSALS:
+                        raise
+                await asyncio.sleep(QUERY_RETRY_SECONDS)
+
+    def take(self, item: Any) -> None:
+        """Route one callback, on the loop."""
+        match item:
+            case Push():
+                self._on_push(item)
+            case Answer():
+                self._answer(item)
+            case Link(up=True):
+                self._down.clear()
+                self._up.set()
+            case Link(reason=reason):
+                self._lost(DISCONNECT.get(reason, f"reason {reason:#x}"))
+
+    def _answer(self, answer: Answer) -> None:
+        pending = self._pending.get(answer.request_id)
+        if pending is None or pending.done.done():
+            self._on_push(Push(answer.name, answer.row or {}, answer.error_id, answer.error_text, answer.request_id))
+            return
+        if answer.error_id:
+            pending.done.set_exception(CtpError(answer.error_id, answer.error_text))
+            return
+        if answer.row is not None:
+            pending.rows.append(answer.row)
+        if answer.last:
+            pending.done.set_result(pending.rows)
+
+    def _lost(self, why: str) -> None:
+        self.down_reason = why
+        self._up.clear()
+        self._down.set()
+        for pending in self._pending.values():
+            if not pending.done.done():
+                pending.done.set_exception(DisconnectedError(why))
+
+
+@contextlib.asynccontextmanager
+async def open_client(
+    kind: Literal["market", "trade"],
+    flow: Path,
+    front: str,
+    *,
+    simulation: bool,
+    on_push: Callable[[Push], None],
+    on_batch: Callable[[], None] = lambda: None,
+    copiers: Mapping[str, Copier] = MappingProxyType({}),
+) -> AsyncIterator[Client]:
+    """Load the library and connect to `front`, "tcp://host:port", for as long as the context lasts.
+
+    `flow` is this API's own directory: shared ones corrupt each other. Pushes are copied by
+    `copiers`, by name, where `copy` would be too slow. Call `locale.ensure` first.
+    """
+    # Importing the binding takes a second and aborts without its locale: only when it is needed.
+    module = importlib.import_module(f"openctp_ctp.{'mdapi' if kind == 'market' else 'tdapi'}")
+    flow.mkdir(parents=True, exist_ok=True)  # a missing directory is a SIGSEGV
+    base = module.CThostFtdcMdSpi if kind == "market" else module.CThostFtdcTraderSpi
+    api = (
+        module.CThostFtdcMdApi.CreateFtdcMdApi(f"{flow}/", False, False, True)
+        if kind == "market"
+        else module.CThostFtdcTraderApi.CreateFtdcTraderApi(f"{flow}/", True)
+    )
+    client = Client(module, api, on_push)
+
+    def handle(batch: list[Any]) -> None:
+        for item in batch:
+            client.take(item)
+        on_batch()
+
+    inbox: Inbox[Any] = Inbox(handle)
+    spi = make_spi(base, inbox.put, copiers, simulation=simulation)
+    api.RegisterSpi(spi)  # the API does not keep it alive: `spi` must live as long
+    if kind == "trade":
+        api.SubscribePrivateTopic(0)  # RESTART: the whole trading day again, the reducer is idempotent
+        api.SubscribePublicTopic(0)  # RESTART: so that the instruments' status is known at once
+    api.RegisterFront(front)
+    api.Init()
+    log.info("connecting", extra={"api": kind, "front": front, "version": api.GetApiVersion()})
+    try:
+        yield client
+    finally:
+        # Leaving the process without this crashes; with Join it hangs.
+        api.RegisterSpi(None)
+        api.Release()

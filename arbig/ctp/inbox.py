@@ -1,0 +1,45 @@
+"""From a CTP thread to the event loop: the thread only appends, the loop takes all there is.
+
+CTP calls back on the thread that also sends: what stays there longer than an append delays orders.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+# So many at once, then the loop's other work has its turn.
+BATCH = 1_000
+
+
+class Inbox(Generic[T]):
+    """Hands what any thread puts into it to `handle` on the loop, in order, in batches."""
+
+    def __init__(self, handle: Callable[[list[T]], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._handle = handle
+        self._items: deque[T] = deque()
+        self._scheduled = False
+
+    def put(self, item: T) -> None:
+        """Append an item, on any thread."""
+        self._items.append(item)
+        if not self._scheduled:
+            self._scheduled = True
+            # The loop may be closed while the library still talks.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        # Cleared before the items are taken: what is put from here on schedules again.
+        self._scheduled = False
+        items = self._items
+        batch = [items.popleft() for _ in range(min(len(items), BATCH))]
+        if items and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._drain)
+        if batch:
+            self._handle(batch)
