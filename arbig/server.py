@@ -4,6 +4,7 @@ Handlers are made from the contract's descriptor, so that a servicer may answer 
 with bytes that are encoded already (a tick is encoded once for all its followers).
 """
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -98,3 +99,10 @@ async def serve(address: str, services: Sequence[tuple[str, object]]) -> AsyncIt
     finally:
         await checks.enter_graceful_shutdown()
         await server.stop(grace=0.5)
+
+
+async def watch_health(set_health: Health, ready: Callable[[], bool], seconds: float = 0.2) -> None:
+    """Keep the health what `ready` says, for ever."""
+    while True:
+        await set_health(ready())
+        await asyncio.sleep(seconds)

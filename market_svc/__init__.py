@@ -1,0 +1,1 @@
+"""The market service: one tick source in, any number of followers out."""

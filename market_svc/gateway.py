@@ -1,0 +1,134 @@
+"""The one tick source: the vendor's MdApi, logged in and subscribed, for as long as the service runs."""
+
+import asyncio
+import ctypes
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from arbig.config import Settings
+from arbig.ctp import locale
+from arbig.ctp.client import Client, open_client
+from arbig.ctp.errors import CtpError, DisconnectedError
+from arbig.ctp.spi import Push
+from arbig.errors import ConfigError
+from market_svc import depth
+
+log = logging.getLogger(__name__)
+
+FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0
+
+
+class Raw(NamedTuple):
+    """A depth snapshot as it was copied, and when."""
+
+    received_ns: int
+    data: bytes
+
+
+def _copy(struct: Any) -> Raw:
+    return Raw(time.time_ns(), ctypes.string_at(int(struct.this), depth.SIZE))
+
+
+class Gateway:
+    """What the market service knows of its link: `reason` is empty while ticks can come."""
+
+    def __init__(self, client: Client, user: dict[str, str]) -> None:
+        self.subscribed: set[str] = set()
+        self.reason = "connecting to the market front"
+        self._client = client
+        self._user = user
+        self._logged_in = False
+
+    def subscribe(self, symbols: Iterable[str]) -> None:
+        """Subscribe what is not subscribed yet; also again after each login."""
+        new = sorted(set(symbols) - self.subscribed)
+        self.subscribed.update(new)
+        if new and self._logged_in:
+            self._send(new)
+
+    def _send(self, symbols: list[str]) -> None:
+        code = self._client.api.SubscribeMarketData([symbol.encode() for symbol in symbols], len(symbols))
+        if code == 0:
+            log.info("subscribed", extra={"symbols": ",".join(symbols)})
+        else:  # the connection just broke: the next login subscribes all
+            log.warning("subscribe was not sent", extra={"code": code})
+
+    async def run(self) -> None:
+        """Log in after each connect, for ever; a refusal that repeating cannot mend ends the tries."""
+        backoff = FIRST_BACKOFF
+        while True:
+            await self._client.connected()
+            try:
+                await self._login()
+            except (CtpError, DisconnectedError, TimeoutError) as error:
+                self.reason = f"login to the market front failed: {error or 'no answer'}"
+                log.warning("login failed", extra={"why": self.reason})
+                if isinstance(error, CtpError) and error.error_id > 0 and not error.transient:
+                    await asyncio.Event().wait()
+                await asyncio.sleep(backoff)
+                backoff = min(2 * backoff, LAST_BACKOFF)
+                continue
+            backoff = FIRST_BACKOFF
+            await self._client.disconnected()
+            self._logged_in = False
+            self.reason = f"the market front is gone: {self._client.down_reason}"
+            log.warning("disconnected", extra={"why": self._client.down_reason})
+
+    async def _login(self) -> None:
+        await self._client.request("ReqUserLogin", self._client.struct("ReqUserLogin", **self._user))
+        self._logged_in = True
+        self.reason = ""
+        log.info("logged in", extra={"front": "market"})
+        if self.subscribed:
+            self._send(sorted(self.subscribed))
+
+
+def check_layout(client: Client) -> None:
+    """Prove that the copied bytes are read as the binding reads them; raises ConfigError if not."""
+    struct = client.structs.CThostFtdcDepthMarketDataField()
+    expected: dict[str, Any] = {}
+    for number, name in enumerate(depth.FIELDS, 1):
+        texts = isinstance(getattr(struct, name), str)
+        expected[name] = str(number) if texts else number
+        setattr(struct, name, expected[name])
+    read = depth.unpack(_copy(struct).data)
+    wrong = [
+        name for name, value in expected.items() if read[name] != (value.encode() if isinstance(value, str) else value)
+    ]
+    if wrong:
+        raise ConfigError(f"this openctp-ctp lays DepthMarketData out otherwise, first at {wrong[0]}: install 6.7.11")
+
+
+@asynccontextmanager
+async def open_gateway(
+    settings: Settings, on_depth: Callable[[Raw], None], on_batch: Callable[[], None]
+) -> AsyncIterator[Gateway]:
+    """Connect to the market front; `on_depth` gets each snapshot, `on_batch` follows each burst."""
+    directory = settings.directory("market")
+    locale.ensure(settings.directory("locale"))
+
+    def on_push(push: Push) -> None:
+        if push.name == "OnRtnDepthMarketData":
+            on_depth(push.row)
+        elif push.error_id:
+            log.warning("the market front refused", extra={"what": push.name, "text": push.error_text})
+
+    async with open_client(
+        "market",
+        directory / "flow",
+        settings.ctp.market_front or f"tcp://{settings.address('front_market')}",
+        simulation=settings.mode == "simulation",
+        on_push=on_push,
+        on_batch=on_batch,
+        copiers={"OnRtnDepthMarketData": _copy},
+    ) as client:
+        check_layout(client)
+        gateway = Gateway(client, {"BrokerID": settings.ctp.broker_id, "UserID": settings.ctp.account_id})
+        running = asyncio.create_task(gateway.run())
+        try:
+            yield gateway
+        finally:
+            running.cancel()

@@ -1,0 +1,44 @@
+"""The market service's story: recall the tape, connect, and give every tick to whoever follows."""
+
+import asyncio
+import time
+from contextlib import closing
+
+from arbig.config import Settings
+from arbig.fanout import Feed
+from arbig.follow import Link
+from arbig.server import serve, watch_health
+from market_svc.gateway import open_gateway
+from market_svc.instruments import Instruments
+from market_svc.recorder import Recorder
+from market_svc.rpc import NAME, MarketService
+from market_svc.tape import Tape
+
+
+def recall(tape: Tape, size: int) -> Feed:
+    """Make the feed that the tape was, with its newest `size` ticks for followers to resume in."""
+    recorded = tape.recall(size)
+    feed = Feed(tape.epoch, size, head=recorded[0].tick.seq - 1 if recorded else 0)
+    for tick, data in recorded:
+        feed.append(tick.symbol, data)
+    return feed
+
+
+async def run(settings: Settings) -> None:
+    """Run until cancelled."""
+    directory = settings.directory("market")
+    instruments = Instruments(directory / "instruments.pb")
+    with closing(Tape(directory / "tape", now_ms=time.time_ns() // 1_000_000)) as tape:
+        feed = recall(tape, settings.market.ring)
+        recorder = Recorder(feed, tape, instruments.exchanges)
+        async with open_gateway(settings, recorder.record, recorder.flush) as gateway:
+            service = MarketService(feed, recorder, gateway, instruments)
+            async with serve(settings.address("market"), [(NAME, service)]) as set_health, asyncio.TaskGroup() as tasks:
+                link = Link("instruments of the trade service")
+                chosen = set(settings.market.symbols)
+                tasks.create_task(
+                    instruments.run(
+                        settings.address("trade"), link, lambda symbols: gateway.subscribe(chosen or symbols)
+                    )
+                )
+                tasks.create_task(watch_health(set_health, lambda: not gateway.reason and bool(gateway.subscribed)))

@@ -1,0 +1,79 @@
+"""MarketService: the contract in protos/arbig/market/v1, answered from the feed and the instruments."""
+
+import time
+from collections.abc import AsyncIterator
+
+from arbig.errors import NotFound
+from arbig.fanout import Feed
+from arbig.instrument import check_symbol
+from arbig.market.v1 import market_pb2 as pb
+from arbig.server import Context
+from arbig.stream.v1.stream_pb2 import Cursor
+from market_svc.gateway import Gateway
+from market_svc.instruments import Instruments
+from market_svc.recorder import Recorder
+from market_svc.tape import payload
+
+NAME = "arbig.market.v1.MarketService"
+
+
+class MarketService:
+    """One method per rpc of the contract."""
+
+    def __init__(self, feed: Feed, recorder: Recorder, gateway: Gateway, instruments: Instruments) -> None:
+        self._feed = feed
+        self._recorder = recorder
+        self._gateway = gateway
+        self._instruments = instruments
+
+    async def SubscribeTicks(  # noqa: N802 - the contract's name
+        self, request: pb.SubscribeTicksRequest, context: Context
+    ) -> AsyncIterator[bytes]:
+        """Follow the ticks; every response is bytes that were encoded once for all followers."""
+        keys = [check_symbol(symbol, "symbols") for symbol in request.symbols]
+        after = request.after if request.HasField("after") else None
+        latest = request.delivery == pb.DELIVERY_LATEST
+        with self._feed.follower(context.peer(), keys, latest=latest) as follower:
+            async for batch in follower.batches(after):
+                yield batch.response(pb.SubscribeTicksResponse, dropped=follower.dropped)
+
+    async def GetSnapshot(  # noqa: N802
+        self, request: pb.GetSnapshotRequest, context: Context
+    ) -> pb.GetSnapshotResponse:
+        """Give the newest ticks."""
+        newest = self._feed.newest
+        for symbol in request.symbols:
+            if symbol not in newest and symbol not in self._instruments.by_symbol:
+                raise NotFound(f"{check_symbol(symbol, 'symbols')} is no instrument", "UNKNOWN_SYMBOL", "symbols")
+        wanted = sorted(set(request.symbols) or newest)
+        ticks = [pb.Tick.FromString(payload(newest[symbol].data)) for symbol in wanted if symbol in newest]
+        return pb.GetSnapshotResponse(ticks=ticks, cursor=self._feed.cursor)
+
+    async def ListInstruments(  # noqa: N802
+        self, request: pb.ListInstrumentsRequest, context: Context
+    ) -> pb.ListInstrumentsResponse:
+        """Give the instruments as the trade service last reported them."""
+        return pb.ListInstrumentsResponse(instruments=self._instruments.listed(request.product))
+
+    async def GetStatus(  # noqa: N802
+        self, request: pb.GetStatusRequest, context: Context
+    ) -> pb.GetStatusResponse:
+        """Tell how the link, the stream and the followers are."""
+        feed, recorder = self._feed, self._recorder
+        reason = self._gateway.reason or ("" if self._gateway.subscribed else "no symbol to subscribe is known yet")
+        status = pb.GetStatusResponse(
+            ready=not reason,
+            reason=reason,
+            cursor=feed.cursor,
+            oldest=Cursor(epoch=feed.epoch, seq=feed.oldest),
+            trading_day=recorder.trading_day,
+            subscribed=sorted(self._gateway.subscribed),
+            rejected=recorder.rejected,
+            followers=[
+                pb.FollowerStatus(peer=one.peer, sent=one.sent, dropped=one.dropped, gaps=one.gaps, lag=one.lag)
+                for one in feed.followers.values()
+            ],
+        )
+        if recorder.last_at is not None:
+            status.data_age_seconds = time.monotonic() - recorder.last_at
+        return status
