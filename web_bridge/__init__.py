@@ -1,0 +1,1 @@
+"""The browser's bridge: streams of the mesh become WebSocket messages, and it serves the page."""
