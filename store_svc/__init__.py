@@ -1,0 +1,1 @@
+"""The storage service: a follower that remembers, and answers questions about the past."""

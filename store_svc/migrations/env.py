@@ -1,0 +1,35 @@
+"""Runs the migrations: in the service's own connection, or from the alembic command.
+
+    alembic -c store_svc/alembic.ini current
+
+works on the database that the mesh's settings name.
+"""
+
+import asyncio
+from contextlib import aclosing
+
+from alembic import context
+from sqlalchemy import Connection
+
+from arbig.config import load
+from store_svc.database import open_database
+from store_svc.schema import METADATA
+
+
+def migrate(connection: Connection) -> None:
+    """Migrate in the transaction that the connection is in."""
+    context.configure(connection=connection, target_metadata=METADATA)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def migrate_configured_database() -> None:
+    """Migrate the database of the settings."""
+    async with aclosing(open_database(load())) as database, database.engine.begin() as connection:
+        await connection.run_sync(migrate)
+
+
+if (connection := context.config.attributes.get("connection")) is not None:
+    migrate(connection)
+else:
+    asyncio.run(migrate_configured_database())

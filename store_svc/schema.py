@@ -1,0 +1,124 @@
+"""The tables: what the mesh remembers of its accounts, positions, orders and trades.
+
+A column has the name of the message's field. Money and prices are exact decimals; an average is a
+quotient that no decimal holds, and is kept as the double it came as. Words of an enum are kept
+without their prefix ("BUY"), for people who read the tables.
+
+`epoch` and `seq` (`first_seq`) name the event of the journal that a row first came with, and so
+which row is newer; a journal that was lost and began anew has a later epoch.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, String, Table
+
+from store_svc.columns import TABLE_OPTIONS, Money, moment, name
+
+METADATA = MetaData()
+
+# How far each followed stream is stored: moved in the transaction that stores its events.
+streams = Table(
+    "streams",
+    METADATA,
+    Column("name", name(50), primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    **TABLE_OPTIONS,
+)
+
+accounts = Table(
+    "accounts",
+    METADATA,
+    Column("account_id", name(50), primary_key=True),
+    Column("balance", Money, nullable=False),
+    Column("available", Money, nullable=False),
+    Column("margin", Money, nullable=False),
+    Column("frozen_margin", Money, nullable=False),
+    Column("frozen_commission", Money, nullable=False),
+    Column("commission", Money, nullable=False),
+    Column("close_profit", Money, nullable=False),
+    Column("position_profit", Money, nullable=False),
+    Column("pre_balance", Money, nullable=False),
+    Column("trading_day", name(8), nullable=False),
+    Column("update_time", moment()),
+    **TABLE_OPTIONS,
+)
+
+positions = Table(
+    "positions",
+    METADATA,
+    Column("account_id", name(50), primary_key=True),
+    Column("symbol", name(80), primary_key=True),
+    Column("side", name(24), primary_key=True),
+    Column("exchange", name(16), nullable=False),
+    Column("today", Integer, nullable=False),
+    Column("yesterday", Integer, nullable=False),
+    Column("today_frozen", Integer, nullable=False),
+    Column("yesterday_frozen", Integer, nullable=False),
+    Column("open_price", Double),
+    Column("trading_day", name(8), nullable=False),
+    Index("positions_symbol", "symbol"),
+    **TABLE_OPTIONS,
+)
+
+orders = Table(
+    "orders",
+    METADATA,
+    Column("account_id", name(50), primary_key=True),
+    Column("client_order_id", name(100), primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("symbol", name(80), nullable=False),
+    Column("exchange", name(16), nullable=False),
+    Column("direction", name(24), nullable=False),
+    Column("offset", name(24), nullable=False),
+    Column("type", name(24), nullable=False),
+    Column("price", Money, nullable=False),
+    Column("volume", Integer, nullable=False),
+    Column("filled_volume", Integer, nullable=False),
+    Column("average_price", Double),
+    Column("state", name(24), nullable=False),
+    Column("status_text", String(255), nullable=False),
+    Column("error_id", Integer),
+    Column("trading_day", name(8), nullable=False),
+    Column("create_time", moment()),
+    Column("update_time", moment()),
+    Column("strategy", name(100), nullable=False),
+    Column("submit_mid_price", Money),
+    Column("order_sys_id", name(32), nullable=False),
+    Column("front_id", Integer, nullable=False),
+    Column("session_id", Integer, nullable=False),
+    Column("order_ref", name(32), nullable=False),
+    Column("external", Boolean, nullable=False),
+    Column("reported_volume", Integer, nullable=False),
+    Column("venue_status", name(8), nullable=False),
+    Index("orders_newest", "epoch", "first_seq"),
+    Index("orders_account_newest", "account_id", "epoch", "first_seq"),
+    Index("orders_symbol_newest", "symbol", "epoch", "first_seq"),
+    Index("orders_trading_day_newest", "trading_day", "epoch", "first_seq"),
+    **TABLE_OPTIONS,
+)
+
+# No foreign key to orders: a trade may come first, or belong to an order of another terminal.
+# Trade ids repeat from day to day, and both sides of a self-trade share one.
+trades = Table(
+    "trades",
+    METADATA,
+    Column("account_id", name(50), primary_key=True),
+    Column("trading_day", name(8), primary_key=True),
+    Column("exchange", name(16), primary_key=True),
+    Column("trade_id", name(32), primary_key=True),
+    Column("direction", name(24), primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("client_order_id", name(100), nullable=False),
+    Column("order_sys_id", name(32), nullable=False),
+    Column("symbol", name(80), nullable=False),
+    Column("offset", name(24), nullable=False),
+    Column("price", Money, nullable=False),
+    Column("volume", Integer, nullable=False),
+    Column("time", moment()),
+    Index("trades_newest", "epoch", "seq"),
+    Index("trades_account_newest", "account_id", "epoch", "seq"),
+    Index("trades_symbol_newest", "symbol", "epoch", "seq"),
+    Index("trades_trading_day_newest", "trading_day", "epoch", "seq"),
+    **TABLE_OPTIONS,
+)
