@@ -209,7 +209,8 @@ class Follower:
     def _resume(self, after: Cursor) -> Gap | None:
         """Take the position of `after`, or the oldest place there is, and say if that leaves a hole."""
         feed = self._feed
-        self.position = feed.oldest
+        # The newest of a key may be older than the ring.
+        self.position = 0 if self._latest else feed.oldest
         if after.epoch == 0:
             return None
         if after.epoch != feed.epoch:

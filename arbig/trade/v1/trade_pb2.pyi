@@ -245,6 +245,7 @@ class Order(_message.Message):
     ORDER_REF_FIELD_NUMBER: _builtins.int
     EXTERNAL_FIELD_NUMBER: _builtins.int
     REPORTED_VOLUME_FIELD_NUMBER: _builtins.int
+    VENUE_STATUS_FIELD_NUMBER: _builtins.int
     client_order_id: _builtins.str
     """The caller's own id, unique per account for ever. Orders that were not sent through this
     service have one made up by it, which begins with "EXT.".
@@ -293,6 +294,8 @@ class Order(_message.Message):
     """Sent through another terminal, and adopted."""
     reported_volume: _builtins.int
     """CTP's own count of lots traded: at SHFE it can run ahead of the trades."""
+    venue_status: _builtins.str
+    """CTP's OrderStatus character, as last reported; empty until something was."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the intent was stored."""
@@ -329,10 +332,11 @@ class Order(_message.Message):
         order_ref: _builtins.str = ...,
         external: _builtins.bool = ...,
         reported_volume: _builtins.int = ...,
+        venue_status: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_error_id", b"_error_id", "_submit_mid_price", b"_submit_mid_price", "average_price", b"average_price", "create_time", b"create_time", "error_id", b"error_id", "submit_mid_price", b"submit_mid_price", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_error_id", b"_error_id", "_submit_mid_price", b"_submit_mid_price", "account_id", b"account_id", "average_price", b"average_price", "client_order_id", b"client_order_id", "create_time", b"create_time", "direction", b"direction", "error_id", b"error_id", "exchange", b"exchange", "external", b"external", "filled_volume", b"filled_volume", "front_id", b"front_id", "offset", b"offset", "order_ref", b"order_ref", "order_sys_id", b"order_sys_id", "price", b"price", "reported_volume", b"reported_volume", "session_id", b"session_id", "state", b"state", "status_text", b"status_text", "strategy", b"strategy", "submit_mid_price", b"submit_mid_price", "symbol", b"symbol", "trading_day", b"trading_day", "type", b"type", "update_time", b"update_time", "volume", b"volume"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_error_id", b"_error_id", "_submit_mid_price", b"_submit_mid_price", "account_id", b"account_id", "average_price", b"average_price", "client_order_id", b"client_order_id", "create_time", b"create_time", "direction", b"direction", "error_id", b"error_id", "exchange", b"exchange", "external", b"external", "filled_volume", b"filled_volume", "front_id", b"front_id", "offset", b"offset", "order_ref", b"order_ref", "order_sys_id", b"order_sys_id", "price", b"price", "reported_volume", b"reported_volume", "session_id", b"session_id", "state", b"state", "status_text", b"status_text", "strategy", b"strategy", "submit_mid_price", b"submit_mid_price", "symbol", b"symbol", "trading_day", b"trading_day", "type", b"type", "update_time", b"update_time", "venue_status", b"venue_status", "volume", b"volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__average_price: _TypeAlias = _typing.Literal["average_price"]  # noqa: Y015
     _WhichOneofArgType__average_price: _TypeAlias = _typing.Literal["_average_price", b"_average_price"]  # noqa: Y015

@@ -1,0 +1,147 @@
+"""The `arbig` command: the whole mesh, or one service of it, and what is missing to run them."""
+
+import asyncio
+import importlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from arbig import config, doctor, log, mesh
+from arbig.errors import ConfigError
+from arbig.supervisor import EXIT_CONFIG
+
+# Services are started by name: this package imports none of them.
+SERVICES = {
+    "front": "ctp_front.main",
+    "market": "market_svc.main",
+    "trade": "trade_svc.main",
+    "store": "store_svc.main",
+    "bridge": "web_bridge.main",
+    "edge": "arbig.edge",
+}
+
+app = typer.Typer(
+    help="ARBIG: a service mesh for trading SHFE gold futures through CTP. Simulated unless told otherwise.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _fail(error: BaseException) -> None:
+    print(f"arbig: {error}", file=sys.stderr)
+    raise typer.Exit(EXIT_CONFIG) from error
+
+
+def _run(name: str, main: Callable[[config.Settings], Awaitable[None]]) -> None:
+    """Run until SIGINT or SIGTERM; any exception that nothing handles ends the process."""
+    try:
+        settings = config.load()
+        log.setup(name, settings.log_format)
+        uvloop.run(_until_signal(main(settings)))
+    except ConfigError as error:
+        _fail(error)
+    except BaseExceptionGroup as group:
+        if (configuration := group.subgroup(ConfigError)) is None:
+            raise
+        _fail(_first(configuration))
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def _until_signal(main: Awaitable[None]) -> None:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(main)
+    failed: list[BaseException] = []
+
+    def crash(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # A service that goes on after a callback failed would go on wrong: crash-only.
+        loop.default_exception_handler(context)
+        failed.append(context.get("exception") or RuntimeError(context["message"]))
+        task.cancel()
+
+    loop.set_exception_handler(crash)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if failed:
+            raise failed[0] from None
+
+
+def _service(name: str) -> Callable[[], None]:
+    def command() -> None:
+        _run(name, lambda settings: importlib.import_module(SERVICES[name]).run(settings))
+
+    command.__doc__ = f"Run the {name} alone; its settings come from arbig.toml and ARBIG_* variables."
+    return command
+
+
+for _name in SERVICES:
+    app.command(_name)(_service(_name))
+
+
+@app.command()
+def up(
+    *,
+    data: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
+    port_base: Annotated[int | None, typer.Option(help="The first of 100 ports on loopback.")] = None,
+    replay: Annotated[list[Path] | None, typer.Option(help="Recorded CTP ticks (CSV, plain or .gz).")] = None,
+    speed: Annotated[str | None, typer.Option(help="Of the replay: 1, 10 or max.")] = None,
+    hold: Annotated[bool, typer.Option("--hold", help="Prices wait for FrontService.Start.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Of the generated prices.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="SQLAlchemy URL; SQLite in the data directory if absent.")
+    ] = None,
+    redis: Annotated[str | None, typer.Option(help='URL; embedded if absent; "none": no ticks are kept.')] = None,
+    edge: Annotated[bool, typer.Option("--edge/--no-edge", help="The Envoy edge.")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the ready line as JSON.")] = False,
+) -> None:
+    """Run the whole mesh: front, market, trade, store, bridge and the Envoy edge."""
+    given = {
+        "ARBIG_DATA": data and data.expanduser().resolve(),
+        "ARBIG_PORT_BASE": port_base,
+        # A relative name means the caller's directory, whatever the child's is.
+        "ARBIG_FRONT__REPLAY": replay and json.dumps([str(path.expanduser().resolve()) for path in replay]),
+        "ARBIG_FRONT__SPEED": speed,
+        "ARBIG_FRONT__HOLD": "true" if hold else None,
+        "ARBIG_FRONT__SEED": seed,
+        "ARBIG_STORE__DATABASE": database,
+        "ARBIG_STORE__REDIS": redis,
+        "ARBIG_EDGE__ENABLED": None if edge else "false",
+    }
+    # The children read the same environment: one way for a setting to reach a service.
+    os.environ.update({name: str(value) for name, value in given.items() if value is not None})
+    _run("up", lambda settings: mesh.run(settings, as_json=as_json))
+
+
+@app.command(name="doctor")
+def doctor_command() -> None:
+    """Say what is missing on this machine, and how to get it."""
+    try:
+        healthy = doctor.report(config.load())
+    except ConfigError as error:
+        _fail(error)
+    raise typer.Exit(0 if healthy else 1)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

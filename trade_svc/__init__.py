@@ -1,0 +1,1 @@
+"""The trade service: orders in; order, trade, position and account events out."""

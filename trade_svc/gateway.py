@@ -1,0 +1,155 @@
+"""What the trade service asks of CTP: login, the day's queries, insert and cancel."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from arbig.config import Ctp, Settings
+from arbig.ctp import locale
+from arbig.ctp.client import Client, open_client
+from arbig.ctp.spi import Push, Row
+from arbig.errors import ConfigError
+from arbig.trade.v1 import trade_pb2 as pb
+from trade_svc.orders import memo_of
+from trade_svc.reports import CTP_DIRECTION, CTP_OFFSET
+
+log = logging.getLogger(__name__)
+
+
+class Login(NamedTuple):
+    """What the front said at login."""
+
+    trading_day: str
+    front_id: int
+    session_id: int
+    max_order_ref: int
+
+
+def _secret(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"the secret in {path} cannot be read: {error.strerror}") from error
+
+
+class Gateway:
+    """One investor at one trade front."""
+
+    def __init__(self, client: Client, ctp: Ctp) -> None:
+        self.client = client
+        self._app_id = ctp.app_id
+        self._password = _secret(ctp.password_file)
+        self._auth_code = _secret(ctp.auth_code_file)
+        self._broker = {"BrokerID": ctp.broker_id}
+        self._user = {"BrokerID": ctp.broker_id, "UserID": ctp.account_id}
+        self._investor = {"BrokerID": ctp.broker_id, "InvestorID": ctp.account_id}
+
+    async def login(self) -> Login:
+        """Authenticate and log in; raises CtpError for a refusal."""
+        client = self.client
+        auth = client.struct("ReqAuthenticate", **self._user, AppID=self._app_id, AuthCode=self._auth_code)
+        await client.request("ReqAuthenticate", auth)
+        login = client.struct("ReqUserLogin", **self._user, Password=self._password)
+        (row,) = await client.request("ReqUserLogin", login)
+        return Login(row["TradingDay"], row["FrontID"], row["SessionID"], int(row["MaxOrderRef"].strip() or 0))
+
+    async def confirm_settlement(self, trading_day: str) -> None:
+        """Confirm the settlement unless it is confirmed for this day: without it orders get error 42."""
+        confirmed = await self._query("SettlementInfoConfirm", self._investor)
+        if not any(row["ConfirmDate"] == trading_day for row in confirmed):
+            struct = self.client.struct("SettlementInfoConfirm", **self._investor)
+            await self.client.request("ReqSettlementInfoConfirm", struct)
+
+    async def _query(self, name: str, values: dict[str, str]) -> list[Row]:
+        return await self.client.query(f"ReqQry{name}", self.client.struct(f"Qry{name}", **values))
+
+    async def instruments(self) -> list[Row]:
+        """Query every instrument."""
+        return await self._query("Instrument", {})
+
+    async def orders(self) -> list[Row]:
+        """Query the day's orders."""
+        return await self._query("Order", self._investor)
+
+    async def trades(self) -> list[Row]:
+        """Query the day's trades."""
+        return await self._query("Trade", self._investor)
+
+    async def position_details(self) -> list[Row]:
+        """Query the lots, one row for each opening trade."""
+        return await self._query("InvestorPositionDetail", self._investor)
+
+    async def account(self) -> Row:
+        """Query the money."""
+        (row,) = await self._query("TradingAccount", self._investor)
+        return row
+
+    def insert(self, order: pb.Order) -> tuple[int, int]:
+        """Send an order; give the library's return code (0: written to the socket) and the request id."""
+        client = self.client
+        request_id = client.next_id()
+        struct = client.struct(
+            "InputOrder",
+            **self._investor,
+            UserID=self._user["UserID"],  # without it OnErrRtn* never comes
+            ExchangeID=order.exchange,
+            InstrumentID=order.symbol,
+            OrderRef=order.order_ref,
+            OrderMemo=memo_of(order.client_order_id),
+            Direction=CTP_DIRECTION[order.direction],
+            CombOffsetFlag=CTP_OFFSET[order.offset],
+            CombHedgeFlag="1",  # speculation
+            OrderPriceType="2",  # limit
+            LimitPrice=order.price,
+            VolumeTotalOriginal=order.volume,
+            TimeCondition="3",  # good for the day
+            VolumeCondition="1",  # any volume
+            MinVolume=1,
+            ContingentCondition="1",  # immediately
+            ForceCloseReason="0",
+            IsAutoSuspend=0,
+            UserForceClose=0,
+            IsSwapOrder=0,
+            RequestID=request_id,
+        )
+        return client.api.ReqOrderInsert(struct, request_id), request_id
+
+    def cancel(self, order: pb.Order) -> int:
+        """Send a cancel; give the library's return code (0: written to the socket)."""
+        names = (
+            {"OrderSysID": order.order_sys_id}  # with its leading blanks
+            if order.order_sys_id
+            else {"FrontID": order.front_id, "SessionID": order.session_id, "OrderRef": order.order_ref}
+        )
+        request_id = self.client.next_id()
+        struct = self.client.struct(
+            "InputOrderAction",
+            **self._investor,
+            UserID=self._user["UserID"],
+            ExchangeID=order.exchange,
+            InstrumentID=order.symbol,
+            ActionFlag="0",  # delete
+            OrderMemo=memo_of(order.client_order_id),
+            RequestID=request_id,
+            **names,
+        )
+        code: int = self.client.api.ReqOrderAction(struct, request_id)
+        return code
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings, on_push: Callable[[Push], None]) -> AsyncIterator[Gateway]:
+    """Connect to the trade front for as long as the context lasts."""
+    locale.ensure(settings.directory("locale"))
+    async with open_client(
+        "trade",
+        settings.directory("trade") / "flow",
+        settings.ctp.trade_front or f"tcp://{settings.address('front_trade')}",
+        simulation=settings.mode == "simulation",
+        on_push=on_push,
+    ) as client:
+        yield Gateway(client, settings.ctp)

@@ -1,0 +1,41 @@
+"""The instruments as a followed stream: state, not history."""
+
+from collections.abc import Iterable
+
+from arbig.fanout import Feed, element
+from arbig.market.v1.market_pb2 import Instrument, InstrumentStatus
+
+SIZE = 4_096
+
+
+class Instruments:
+    """Every instrument by symbol, and the feed of their changes."""
+
+    def __init__(self, epoch: int) -> None:
+        self.by_symbol: dict[str, Instrument] = {}
+        self.feed = Feed(epoch, SIZE)
+        self._status: dict[str, InstrumentStatus.ValueType] = {}
+
+    def load(self, instruments: Iterable[Instrument]) -> None:
+        """Take in the answer of a query."""
+        for instrument in instruments:
+            by_symbol, by_product = self._status.get(instrument.symbol), self._status.get(instrument.product)
+            instrument.status = by_symbol or by_product or instrument.status
+            self._note(instrument)
+        self.feed.wake()
+
+    def set_status(self, name: str, status: InstrumentStatus.ValueType) -> None:
+        """Take in a status: the exchanges send it per contract, CTP also per product."""
+        self._status[name] = status
+        for instrument in list(self.by_symbol.values()):
+            if name in (instrument.symbol, instrument.product) and instrument.status != status:
+                changed = Instrument()
+                changed.CopyFrom(instrument)
+                changed.status = status
+                self._note(changed)
+        self.feed.wake()
+
+    def _note(self, instrument: Instrument) -> None:
+        if self.by_symbol.get(instrument.symbol) != instrument:
+            self.by_symbol[instrument.symbol] = instrument
+            self.feed.append(instrument.symbol, element(instrument.SerializeToString()))

@@ -1,0 +1,175 @@
+"""What CTP's callbacks say, in our words: rows of copied fields in, reports and messages out."""
+
+from typing import NamedTuple
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from arbig.calendar import exchange_time
+from arbig.ctp.spi import Row
+from arbig.market.v1 import market_pb2
+from arbig.trade.v1 import trade_pb2 as pb
+
+DIRECTION = {"0": pb.DIRECTION_BUY, "1": pb.DIRECTION_SELL}
+# ForceClose, ForceOff and LocalForceClose close lots as Close does.
+OFFSET = {
+    "0": pb.OFFSET_OPEN,
+    "1": pb.OFFSET_CLOSE,
+    "2": pb.OFFSET_CLOSE,
+    "3": pb.OFFSET_CLOSE_TODAY,
+    "4": pb.OFFSET_CLOSE_YESTERDAY,
+    "5": pb.OFFSET_CLOSE,
+    "6": pb.OFFSET_CLOSE,
+}
+CTP_DIRECTION = {value: key for key, value in DIRECTION.items()}
+CTP_OFFSET = {
+    pb.OFFSET_OPEN: "0",
+    pb.OFFSET_CLOSE: "1",
+    pb.OFFSET_CLOSE_TODAY: "3",
+    pb.OFFSET_CLOSE_YESTERDAY: "4",
+}
+STATUS = {
+    "0": market_pb2.INSTRUMENT_STATUS_BEFORE_TRADING,
+    "1": market_pb2.INSTRUMENT_STATUS_NO_TRADING,
+    "2": market_pb2.INSTRUMENT_STATUS_CONTINUOUS,
+    "3": market_pb2.INSTRUMENT_STATUS_AUCTION_ORDERING,
+    "4": market_pb2.INSTRUMENT_STATUS_AUCTION_BALANCE,
+    "5": market_pb2.INSTRUMENT_STATUS_AUCTION_MATCH,
+    "6": market_pb2.INSTRUMENT_STATUS_CLOSED,
+}
+FUTURES = "1"
+
+
+class SessionKey(NamedTuple):
+    """What names an order until the exchange has: unique within a CTP session."""
+
+    front_id: int
+    session_id: int
+    order_ref: str
+
+
+class OrderReport(NamedTuple):
+    """One OnRtnOrder (or row of the order query)."""
+
+    session: SessionKey
+    exchange: str
+    order_sys_id: str
+    memo: str
+    status: str
+    submit_status: str
+    traded: int
+    text: str
+    order: pb.Order
+    """The order as its fields describe it, for one that we do not know."""
+
+
+def order_report(row: Row) -> OrderReport:
+    """Read an Order row."""
+    order = pb.Order(
+        account_id=row["InvestorID"],
+        symbol=row["InstrumentID"],
+        exchange=row["ExchangeID"],
+        direction=DIRECTION[row["Direction"]],
+        offset=OFFSET[row["CombOffsetFlag"][:1]],
+        type=pb.ORDER_TYPE_LIMIT,
+        price=row["LimitPrice"],
+        volume=row["VolumeTotalOriginal"],
+        trading_day=row["TradingDay"],
+        front_id=row["FrontID"],
+        session_id=row["SessionID"],
+        order_ref=row["OrderRef"].strip(),
+    )
+    return OrderReport(
+        session=SessionKey(row["FrontID"], row["SessionID"], row["OrderRef"].strip()),
+        exchange=row["ExchangeID"],
+        order_sys_id=row["OrderSysID"],
+        memo=row["OrderMemo"],
+        status=row["OrderStatus"],
+        submit_status=row["OrderSubmitStatus"],
+        traded=row["VolumeTraded"],
+        text=row["StatusMsg"],
+        order=order,
+    )
+
+
+def trade_message(row: Row) -> pb.Trade:
+    """Read a Trade row; the order it belongs to is not known here.
+
+    The date is TradeDate, which at SHFE is the natural day.
+    """
+    return pb.Trade(
+        account_id=row["InvestorID"],
+        trading_day=row["TradingDay"],
+        exchange=row["ExchangeID"],
+        trade_id=row["TradeID"].strip(),
+        direction=DIRECTION[row["Direction"]],
+        order_sys_id=row["OrderSysID"],
+        symbol=row["InstrumentID"],
+        offset=OFFSET[row["OffsetFlag"]],
+        price=row["Price"],
+        volume=row["Volume"],
+        time=exchange_time(row["TradeDate"], row["TradeTime"]),
+    )
+
+
+def account_message(row: Row, now: Timestamp) -> pb.Account:
+    """Read a TradingAccount row."""
+    return pb.Account(
+        account_id=row["AccountID"],
+        balance=row["Balance"],
+        available=row["Available"],
+        margin=row["CurrMargin"],
+        frozen_margin=row["FrozenMargin"],
+        frozen_commission=row["FrozenCommission"],
+        commission=row["Commission"],
+        close_profit=row["CloseProfit"],
+        position_profit=row["PositionProfit"],
+        pre_balance=row["PreBalance"],
+        trading_day=row["TradingDay"],
+        update_time=now,
+    )
+
+
+def instrument_message(row: Row) -> market_pb2.Instrument | None:
+    """Read an Instrument row; None for options and combinations."""
+    if row["ProductClass"] != FUTURES:
+        return None
+    return market_pb2.Instrument(
+        symbol=row["InstrumentID"],
+        exchange=row["ExchangeID"],
+        product=row["ProductID"],
+        name=row["InstrumentName"],
+        multiplier=row["VolumeMultiple"],
+        price_tick=row["PriceTick"],
+        min_limit_order_volume=row["MinLimitOrderVolume"],
+        max_limit_order_volume=row["MaxLimitOrderVolume"],
+        expire_date=row["ExpireDate"],
+        trading=bool(row["IsTrading"]),
+    )
+
+
+class DetailRow(NamedTuple):
+    """A row of the position detail query: lots of one opening trade."""
+
+    symbol: str
+    exchange: str
+    side: pb.PositionSide.ValueType
+    open_date: str
+    trade_id: str
+    price: float
+    volume: int
+    closed: int
+
+
+def detail_row(row: Row) -> DetailRow:
+    """Read an InvestorPositionDetail row."""
+    long = DIRECTION[row["Direction"]] == pb.DIRECTION_BUY
+    return DetailRow(
+        symbol=row["InstrumentID"],
+        exchange=row["ExchangeID"],
+        side=pb.POSITION_SIDE_LONG if long else pb.POSITION_SIDE_SHORT,
+        open_date=row["OpenDate"],
+        trade_id=row["TradeID"].strip(),
+        price=row["OpenPrice"],
+        volume=row["Volume"],
+        closed=row["CloseVolume"],
+    )
