@@ -1,0 +1,113 @@
+"""What an order meets: the book of one contract, the market's displayed depth and our resting orders.
+
+An incoming order takes what the market displays, level by level; a level that is used up stays so
+until the next snapshot. A resting order fills at its own price when a later snapshot's other side
+reaches it, up to what is displayed there, or when the market trades through it, up to what was
+traded. Our own orders never meet each other.
+"""
+
+import bisect
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ctp_front.depth import Depth, exists
+from ctp_front.orders import BUY, Order
+
+
+class Fill(NamedTuple):
+    """So many lots at this price."""
+
+    price: float
+    volume: int
+
+
+class Book:
+    """One contract's book."""
+
+    def __init__(self) -> None:
+        self.depth: Depth | None = None
+        self._traded = 0  # by the market, between the last two snapshots
+        # What is left of the displayed levels [price, volume]; copied when first touched.
+        self._left: dict[str, list[list[float]]] = {}
+        # (price rank, order number): the front of each list is first to fill.
+        self._resting: dict[str, list[tuple[float, int]]] = {"0": [], "1": []}
+
+    @property
+    def last(self) -> float | None:
+        """The last price, if there has been one."""
+        return self.depth.last if self.depth is not None and exists(self.depth.last) else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no order of ours rests here."""
+        return not (self._resting["0"] or self._resting["1"])
+
+    def show(self, depth: Depth) -> None:
+        """Take the next snapshot."""
+        before = self.depth
+        same_day = before is not None and before.trading_day == depth.trading_day
+        self._traded = max(depth.volume - before.volume, 0) if before is not None and same_day else 0
+        self.depth = depth
+        self._left.clear()
+
+    def take(self, direction: str, limit: float, volume: int) -> list[Fill]:
+        """Give what an incoming order gets, and take it off the displayed levels."""
+        fills = []
+        for level in self._facing(direction):
+            price, displayed = level
+            if not volume or not _reaches(direction, limit, price):
+                break
+            lots = min(volume, int(displayed))
+            if lots:
+                level[1] -= lots
+                volume -= lots
+                fills.append(Fill(price, lots))
+        return fills
+
+    def rest(self, order: Order) -> None:
+        """Let an order wait, behind those of a better or the same price."""
+        bisect.insort(self._resting[order.direction], (_rank(order), order.number))
+
+    def remove(self, order: Order) -> None:
+        """Take a resting order away."""
+        self._resting[order.direction].remove((_rank(order), order.number))
+
+    def resting(self) -> list[int]:
+        """Give the numbers of all resting orders."""
+        return [number for side in self._resting.values() for _, number in side]
+
+    def reached(self) -> Iterator[tuple[int, float]]:
+        """Give the resting orders that the market may have reached: number and price, first to fill first."""
+        for direction, side in self._resting.items():
+            sign = -1 if direction == BUY else 1
+            for rank, number in list(side):
+                yield number, sign * rank
+
+    def fill_resting(self, direction: str, price: float, volume: int) -> int:
+        """Give how many lots a resting order gets from this snapshot, all at its own price."""
+        lots = sum(fill.volume for fill in self.take(direction, price, volume))
+        last = self.last
+        if lots < volume and last is not None and _beyond(direction, price, last):
+            through = min(volume - lots, self._traded)
+            self._traded -= through
+            lots += through
+        return lots
+
+    def _facing(self, direction: str) -> list[list[float]]:
+        levels = self._left.get(direction)
+        if levels is None:
+            shown = [] if self.depth is None else self.depth.asks() if direction == BUY else self.depth.bids()
+            levels = self._left[direction] = [[price, volume] for price, volume in shown]
+        return levels
+
+
+def _rank(order: Order) -> float:
+    return -order.price if order.direction == BUY else order.price
+
+
+def _reaches(direction: str, limit: float, price: float) -> bool:
+    return price <= limit + 1e-9 if direction == BUY else price >= limit - 1e-9
+
+
+def _beyond(direction: str, price: float, last: float) -> bool:
+    return last < price - 1e-9 if direction == BUY else last > price + 1e-9
