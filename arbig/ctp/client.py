@@ -158,7 +158,7 @@ async def open_client(
     `copiers`, by name, where `copy` would be too slow. Call `locale.ensure` first.
     """
     # Importing the binding takes a second and aborts without its locale: only when it is needed.
-    module = importlib.import_module(f"openctp_ctp.{'mdapi' if kind == 'market' else 'tdapi'}")
+    module = getattr(importlib.import_module("openctp_ctp"), "mdapi" if kind == "market" else "tdapi")
     flow.mkdir(parents=True, exist_ok=True)  # a missing directory is a SIGSEGV
     base = module.CThostFtdcMdSpi if kind == "market" else module.CThostFtdcTraderSpi
     api = (

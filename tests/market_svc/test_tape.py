@@ -1,0 +1,101 @@
+"""The tape: a restart goes on with the same stream."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from arbig.fanout import element
+from arbig.market.v1.market_pb2 import SubscribeTicksResponse, Tick
+from market_svc import tape as tape_module
+from market_svc.main import recall
+from market_svc.tape import Tape, payload, split
+
+
+def write(tape: Tape, first: int, last: int, day: str = "20261123") -> None:
+    for seq in range(first, last + 1):
+        data = element(Tick(seq=seq, symbol="au2604", trading_day=day).SerializeToString())
+        tape.append(seq, day, data)
+    tape.flush()
+
+
+def numbers(tape: Tape, size: int = 100) -> list[int]:
+    return [recorded.tick.seq for recorded in tape.recall(size)]
+
+
+def test_a_killed_service_goes_on_with_epoch_and_numbers(tmp_path: Path) -> None:
+    """Flushed ticks are the operating system's, whatever becomes of the process."""
+    write(Tape(tmp_path, 1000), 1, 5)
+    again = Tape(tmp_path, 2000)
+    assert again.epoch == 1000
+    assert numbers(again) == [1, 2, 3, 4, 5]
+
+
+def test_a_torn_end_is_cut_and_writing_goes_on_behind_it(tmp_path: Path) -> None:
+    """A process killed in the middle of a write leaves half a tick."""
+    write(Tape(tmp_path, 1000), 1, 3)
+    (file,) = tmp_path.glob("*/*.ticks")
+    file.write_bytes(file.read_bytes()[:-2])
+    again = Tape(tmp_path, 2000)
+    assert numbers(again) == [1, 2]
+    write(again, 3, 4)
+    assert numbers(Tape(tmp_path, 3000)) == [1, 2, 3, 4]
+
+
+def test_a_power_cut_begins_a_new_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end may be lost: the same number must never name two ticks."""
+    write(Tape(tmp_path, 1000), 1, 3)
+    monkeypatch.setattr(tape_module, "_boot_id", lambda: "after the power cut")
+    assert Tape(tmp_path, 2000).epoch == 2000
+
+
+def test_a_clean_stop_keeps_the_epoch_over_a_reboot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything is on the disk then."""
+    tape = Tape(tmp_path, 1000)
+    write(tape, 1, 3)
+    tape.close()
+    monkeypatch.setattr(tape_module, "_boot_id", lambda: "after the reboot")
+    assert Tape(tmp_path, 2000).epoch == 1000
+
+
+def test_recall_reaches_over_the_trading_day(tmp_path: Path) -> None:
+    """A ring begins with yesterday's ticks where today's are few."""
+    tape = Tape(tmp_path, 1000)
+    write(tape, 1, 3, "20261120")
+    write(tape, 4, 5, "20261123")
+    assert numbers(tape) == [1, 2, 3, 4, 5]
+    assert numbers(tape, size=1) == [4, 5]
+
+
+def test_old_days_are_removed_when_a_day_begins(tmp_path: Path) -> None:
+    """The tape does not grow for ever."""
+    tape = Tape(tmp_path, 1000)
+    for day in range(10, 20):
+        write(tape, day, day, f"202611{day}")
+    assert len(list(tmp_path.glob("*/*.ticks"))) == tape_module.KEPT_DAYS
+
+
+async def test_the_recalled_feed_gives_the_next_tick_the_next_number(tmp_path: Path) -> None:
+    """The head is the last tick on the tape."""
+    write(Tape(tmp_path, 1000), 1, 5)
+    feed = recall(Tape(tmp_path, 2000), size=3)
+    assert (feed.epoch, feed.head, feed.tail) == (1000, 5, 2)
+
+
+@given(st.lists(st.binary(max_size=400)), st.integers(0, 500))
+def test_a_tape_cut_anywhere_gives_the_whole_elements_before_the_cut(payloads: list[bytes], cut: int) -> None:
+    """No half tick, and none lost before it."""
+    elements = [element(one) for one in payloads]
+    whole = b"".join(elements)
+    kept = list(split(whole[: len(whole) - cut] if cut else whole))
+    assert kept == elements[: len(kept)]
+    assert [payload(one) for one in kept] == payloads[: len(kept)]
+    assert cut or len(kept) == len(elements)
+
+
+def test_a_tape_file_reads_as_a_response_of_the_contract(tmp_path: Path) -> None:
+    """Any protobuf tool can read it."""
+    write(Tape(tmp_path, 1000), 1, 3)
+    (file,) = tmp_path.glob("*/*.ticks")
+    assert [tick.seq for tick in SubscribeTicksResponse.FromString(file.read_bytes()).ticks] == [1, 2, 3]
