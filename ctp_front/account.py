@@ -128,4 +128,3 @@ class Account:
                 cost = lot.cost_price if price is None else price
                 kept.add(Lot(lot.trade_id, lot.open_day, lot.open_price, cost, lot.volume))
             kept.yesterday = kept.volume
-

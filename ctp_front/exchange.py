@@ -173,9 +173,7 @@ class Exchange:
         if done and resting:
             self.books[order.symbol].remove(order)
         after = self._keep(
-            order.to(
-                ALL_TRADED if done else PART_TRADED, traded=order.traded + fill.volume, update_time=now.time
-            )
+            order.to(ALL_TRADED if done else PART_TRADED, traded=order.traded + fill.volume, update_time=now.time)
         )
         trade = self._trade(order, fill, now)
         account, instrument = self.accounts[order.account_id], self.instruments[order.symbol]

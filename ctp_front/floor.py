@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from ctp_front import records, tids, wire
+from ctp_front import instrument_records, records, tids, wire
 from ctp_front.account import Account
 from ctp_front.connection import Connection
 from ctp_front.depth import Depth
@@ -36,7 +36,7 @@ class Floor:
         self._public: list[bytes] = []
         self._followers: dict[str, set[Connection]] = {}
         self._outbox: list[tuple[Connection, bytes]] = []
-        self._flush_is_due = False
+        self._due = asyncio.Event()
 
     def open_market(self, now: Moment) -> None:
         """Tell everyone that all products trade."""
@@ -70,13 +70,17 @@ class Floor:
     def send(self, connection: Connection, packets: bytes) -> None:
         """Send when everything that happened is on disk."""
         self._outbox.append((connection, packets))
-        if not self._flush_is_due:
-            self._flush_is_due = True
-            asyncio.get_running_loop().call_soon(self.flush)
+        self._due.set()
+
+    async def keep_flushing(self) -> None:
+        """Flush once for all that happened in a turn of the loop; fails where the ledger does."""
+        while True:
+            await self._due.wait()
+            self.flush()
 
     def flush(self) -> None:
         """Commit, then send what waits."""
-        self._flush_is_due = False
+        self._due.clear()
         self.ledger.commit()
         outbox, self._outbox = self._outbox, []
         for connection, packets in outbox:
@@ -124,7 +128,7 @@ class Floor:
     def _tell_status(self, code: str, now: Moment) -> None:
         products = {told.product.name: told for told in self.exchange.instruments.values()}
         for instrument in products.values():
-            field = records.status(instrument, code, now.time)
+            field = instrument_records.status(instrument, code, now.time)
             sequence = len(self._public) + 1
             packet = wire.encode(tids.INSTRUMENT_STATUS, [field], series=wire.PUBLIC, sequence=sequence)
             self._public.append(packet)

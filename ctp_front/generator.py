@@ -98,21 +98,16 @@ class Generator:
 
     def _levels(self, last: float, lower: float, upper: float) -> dict[str, Any]:
         # The last trade was at the best bid or at the best ask; the spread is one to three ticks.
-        spread = (1, 1, 2, 2, 3)[self._random.randint(0, 4)]
-        at_bid = self._random.random() < 0.5
-        bid = last if at_bid else last - spread * _TICK
+        spread = (1, 1, 2, 2, 3)[self._random.randint(0, 4)] * _TICK
+        bid = last if self._random.random() < 0.5 else last - spread
         levels: dict[str, Any] = {}
         for level in range(1, _LEVELS + 1):
             away = (level - 1) * _TICK
-            self._level(levels, "bid", level, bid - away, lower, upper)
-            self._level(levels, "ask", level, bid + spread * _TICK + away, lower, upper)
+            for side, price in (("bid", _round(bid - away)), ("ask", _round(bid + spread + away))):
+                inside = lower <= price <= upper
+                levels[f"{side}_price{level}"] = price if inside else ABSENT
+                levels[f"{side}_volume{level}"] = self._random.randint(1, 12 + 8 * level) if inside else 0
         return levels
-
-    def _level(self, levels: dict[str, Any], side: str, level: int, price: float, lower: float, upper: float) -> None:
-        price = _round(price)
-        inside = lower <= price <= upper
-        levels[f"{side}_price{level}"] = price if inside else ABSENT
-        levels[f"{side}_volume{level}"] = self._random.randint(1, 12 + 8 * level) if inside else 0
 
 
 def _round(price: float) -> float:
@@ -120,15 +115,21 @@ def _round(price: float) -> float:
 
 
 def _first(name: str, trading_day: str, price: float) -> Depth:
-    nothing = dict.fromkeys(Depth._fields, ABSENT)
-    return Depth(
-        **{
-            **nothing,
-            **{field: 0 for field in Depth._fields if "volume" in field},
-            "symbol": name, "trading_day": trading_day,
-            "action_day": trading_day, "update_time": "00:00:00", "update_millisec": 0,
-            "pre_settlement": price, "pre_close": price, "pre_open_interest": 100_000.0,
-            "upper_limit": _round(price * (1 + _LIMIT)), "lower_limit": _round(price * (1 - _LIMIT)),
-            "last": price, "average": price * _MULTIPLIER, "turnover": 0.0, "open_interest": 100_000.0,
-        }  # fmt: skip
-    )
+    values: dict[str, Any] = {field: 0 if "volume" in field else ABSENT for field in Depth._fields}
+    values |= {
+        "symbol": name,
+        "trading_day": trading_day,
+        "action_day": trading_day,
+        "update_time": "00:00:00",
+        "update_millisec": 0,
+        "pre_settlement": price,
+        "pre_close": price,
+        "pre_open_interest": 100_000.0,
+        "upper_limit": _round(price * (1 + _LIMIT)),
+        "lower_limit": _round(price * (1 - _LIMIT)),
+        "last": price,
+        "average": price * _MULTIPLIER,
+        "turnover": 0.0,
+        "open_interest": 100_000.0,
+    }
+    return Depth(**values)

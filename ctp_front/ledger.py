@@ -5,11 +5,12 @@ commit before they send, so what a client heard survives a kill. An account is k
 the day's trades, booked again, give it as it is.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -42,12 +43,17 @@ class Prices(NamedTuple):
     depths: list[Depth]
 
 
+class LedgerError(Exception):
+    """The exchange cannot keep its books: it must stop, and be started again from the disk."""
+
+
 class Ledger:
     """The exchange's books on disk."""
 
     def __init__(self, path: Path) -> None:
         """Open the file, made if missing; raises ConfigError where it is not a ledger."""
         self._dirty = False
+        self._is_broken = False
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -58,11 +64,13 @@ class Ledger:
 
     def close(self) -> None:
         """Commit and close."""
-        self.commit()
-        self._db.close()
+        with contextlib.closing(self._db):
+            self.commit()
 
     def commit(self) -> None:
         """Make everything written so far survive."""
+        if self._is_broken:
+            raise LedgerError("a write failed before: what is in memory is not what is on disk")
         if self._dirty:
             self._db.execute("COMMIT")
             self._dirty = False
@@ -71,7 +79,7 @@ class Ledger:
 
     def trading_day(self) -> str | None:
         """Give the trading day the books are of."""
-        return self._fact("trading_day")
+        return cast("str | None", self._fact("trading_day"))
 
     def next_session(self) -> int:
         """Give a SessionID that was never used."""
@@ -82,7 +90,10 @@ class Ledger:
     def prices(self) -> Prices | None:
         """Give how far the prices had come."""
         saved = self._fact("prices")
-        return None if saved is None else Prices(*saved[:3], [Depth(*depth) for depth in saved[3]])
+        if saved is None:
+            return None
+        source, position, published, depths = saved
+        return Prices(source, position, published, [Depth(*depth) for depth in depths])
 
     def save_prices(self, prices: Prices) -> None:
         """Keep how far the prices have come."""
@@ -153,10 +164,14 @@ class Ledger:
         self._write("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, orjson.dumps(value)))
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
-        if not self._dirty:
-            self._db.execute("BEGIN IMMEDIATE")
-            self._dirty = True
-        self._db.execute(statement, values)
+        try:
+            if not self._dirty:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._dirty = True
+            self._db.execute(statement, values)
+        except sqlite3.Error:
+            self._is_broken = True
+            raise
 
 
 def _opening(account: Account) -> dict[str, Any]:

@@ -31,6 +31,8 @@ async def run(settings: Settings) -> None:
         market = MarketFront(lambda: exchange.trading_day)
         trade = TradeFront(floor, source.now)
         player = Player(source, floor, market, 0 if saved is None else saved.published)
+        # From now on a restart knows whose books these are.
+        player.save()
         player.show([book.depth for book in exchange.books.values() if book.depth is not None])
         service = FrontService(exchange, player, market, trade, settings.ctp.account_id)
         async with (
@@ -42,9 +44,10 @@ async def run(settings: Settings) -> None:
             await set_health(True)
             log.info("open", extra={"source": source.name, "trading_day": exchange.trading_day})
             try:
-                await player.play()
-                log.info("the recording has ended", extra={"published": player.published})
-                await asyncio.Event().wait()
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(floor.keep_flushing())
+                    await player.play()
+                    log.info("the recording has ended", extra={"published": player.published})
             finally:
                 player.save()
 

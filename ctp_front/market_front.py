@@ -73,7 +73,10 @@ class MarketFront:
     def _login(self, connection: Connection, message: Message) -> None:
         self._subscribed.setdefault(connection, set())
         answer = record("RspUserLogin").make(
-            TradingDay=self._trading_day(), SystemName="ARBIG", FrontID=records.FRONT_ID, SessionID=next(self._session_ids)
+            TradingDay=self._trading_day(),
+            SystemName="ARBIG",
+            FrontID=records.FRONT_ID,
+            SessionID=next(self._session_ids),
         )
         _reply(connection, message, [records.info(), answer])
         log.info("logged in", extra=connection.facts)
@@ -105,6 +108,4 @@ def _symbol(payload: bytes) -> str:
 
 def _reply(connection: Connection, message: Message, fields: list[bytes], *, last: bool = True) -> None:
     tid = tids.reply(message.tid)
-    connection.send(
-        wire.encode(tid, fields, series=message.series, request_id=message.request_id, last=last)
-    )
+    connection.send(wire.encode(tid, fields, series=message.series, request_id=message.request_id, last=last))

@@ -4,9 +4,8 @@ An order is never changed: each step of its life is a new one, so that what was 
 it was. All codes are CTP's own characters.
 """
 
-import dataclasses
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 BUY, SELL = "0", "1"
 OPEN, CLOSE, CLOSE_TODAY, CLOSE_YESTERDAY = "0", "1", "3", "4"
@@ -121,11 +120,9 @@ class Order:
         """CTP's OrderLocalID: with TraderID it names an order for the whole day."""
         return number_text(self.number)
 
-    def to(self, status: str, **changes: object) -> "Order":
+    def to(self, status: str, **changes: Any) -> "Order":
         """Give the order after a step that the exchange accepted."""
-        return dataclasses.replace(  # type: ignore[arg-type]
-            self, status=status, submit_status=ACCEPTED, message=STATUS_TEXTS[status], **changes
-        )
+        return replace(self, status=status, submit_status=ACCEPTED, message=STATUS_TEXTS[status], **changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,10 +34,14 @@ class Source(Protocol):
     trading_day: str  # of the first snapshot
     symbols: dict[str, str]  # each with a trading day on which it was traded
     position: int
-    broken: int
     is_paced: bool  # false where only the clients' reading holds it back
     finished: bool
     started: asyncio.Event
+
+    @property
+    def broken(self) -> int:
+        """Rows that could not be read so far."""
+        ...
 
     def now(self) -> Moment:
         """Give the exchange's time."""
@@ -116,7 +120,7 @@ class Generated:
     """Made-up prices, on real time."""
 
     kind = "generator"
-    broken = 0
+    broken = 0  # there are no rows
     finished = False
     is_paced = True
 

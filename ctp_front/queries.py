@@ -6,12 +6,12 @@ A query's empty fields ask for everything. No rows is an answer too: RspInfo wit
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ctp_front import records, tids
+from ctp_front import account_records, instrument_records, records, tids
+from ctp_front.account_records import Day, Owner
 from ctp_front.exchange import Exchange
 from ctp_front.instrument import Instrument
 from ctp_front.layout import record
 from ctp_front.position import Holding, HoldingKey, open_profit, profit
-from ctp_front.records import Day
 from ctp_front.wire import Message
 
 Rows = Iterator[bytes]
@@ -70,7 +70,7 @@ class Queries:
         for instrument, key, holding in self._holdings(account_id, asked):
             made = open_profit(instrument, key.side, holding, self._exchange.last(key.symbol))
             day = self._day(key.symbol, made)
-            yield records.investor_position(self._broker_id, account_id, instrument, key, holding, day)
+            yield account_records.investor_position(self._owner(account_id), instrument, key, holding, day)
 
     def _details(self, account_id: str, asked: dict[str, Any]) -> Rows:
         for instrument, key, holding in self._holdings(account_id, asked):
@@ -78,12 +78,12 @@ class Queries:
             for lot in holding.lots:
                 made = 0.0 if last is None else profit(instrument, key.side, lot.cost_price, last, lot.volume)
                 day = self._day(key.symbol, made)
-                yield records.position_detail(self._broker_id, account_id, instrument, key, lot, day)
+                yield account_records.position_detail(self._owner(account_id), instrument, key, lot, day)
 
     def _account(self, account_id: str, asked: dict[str, Any]) -> Rows:
         account = self._exchange.account(account_id)
         money = self._exchange.money(account)
-        yield records.trading_account(self._broker_id, account, self._exchange.trading_day, money)
+        yield account_records.trading_account(self._broker_id, account, self._exchange.trading_day, money)
 
     def _settlement_info(self, account_id: str, asked: dict[str, Any]) -> Rows:
         balance = self._exchange.account(account_id).pre_balance
@@ -100,7 +100,7 @@ class Queries:
     def _settlement_confirm(self, account_id: str, asked: dict[str, Any]) -> Rows:
         confirmed = self._exchange.account(account_id).confirmed
         if confirmed:
-            yield records.confirmation(self._broker_id, account_id, confirmed)
+            yield account_records.confirmation(self._owner(account_id), confirmed)
 
     def _investor(self, account_id: str, asked: dict[str, Any]) -> Rows:
         yield record("Investor").make(
@@ -133,25 +133,25 @@ class Queries:
     # What is traded.
 
     def _instruments(self, account_id: str, asked: dict[str, Any]) -> Rows:
-        return (records.instrument(told) for told in self._matching(asked))
+        return (instrument_records.instrument(told) for told in self._matching(asked))
 
     def _margin_rates(self, account_id: str, asked: dict[str, Any]) -> Rows:
-        return (records.margin_rate(self._broker_id, account_id, told) for told in self._matching(asked))
+        return (instrument_records.margin_rate(self._broker_id, account_id, told) for told in self._matching(asked))
 
     def _commission_rates(self, account_id: str, asked: dict[str, Any]) -> Rows:
-        return (records.commission_rate(self._broker_id, account_id, told) for told in self._matching(asked))
+        return (instrument_records.commission_rate(self._broker_id, account_id, told) for told in self._matching(asked))
 
     def _exchanges(self, account_id: str, asked: dict[str, Any]) -> Rows:
-        return iter(dict.fromkeys(map(records.exchange_of, self._matching(asked))))
+        return iter(dict.fromkeys(map(instrument_records.exchange_of, self._matching(asked))))
 
     def _products(self, account_id: str, asked: dict[str, Any]) -> Rows:
-        return iter(dict.fromkeys(map(records.product_of, self._matching(asked))))
+        return iter(dict.fromkeys(map(instrument_records.product_of, self._matching(asked))))
 
     def _depths(self, account_id: str, asked: dict[str, Any]) -> Rows:
         for told in self._matching(asked):
             depth = self._exchange.books[told.symbol].depth
             if depth is not None:
-                yield records.depth_market_data(depth, told.product.exchange)
+                yield instrument_records.depth_market_data(depth, told.product.exchange)
 
     def _nothing(self, account_id: str, asked: dict[str, Any]) -> Rows:
         return iter(())
@@ -166,6 +166,9 @@ class Queries:
         for key, holding in sorted(self._exchange.account(account_id).holdings.items()):
             if _wanted(asked, key.symbol):
                 yield self._exchange.instruments[key.symbol], key, holding
+
+    def _owner(self, account_id: str) -> Owner:
+        return Owner(self._broker_id, account_id)
 
     def _day(self, symbol: str, made: float) -> Day:
         depth = self._exchange.books[symbol].depth

@@ -11,8 +11,9 @@ import operator
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from arbig.errors import ConfigError
 from ctp_front.depth import ABSENT, Depth
@@ -37,20 +38,11 @@ COLUMNS = (
 _INT32 = 2**31
 _TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d")
 _DAY = re.compile(r"\d{8}")
+_SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9&\- ]{1,29}")
 
 
 class BrokenRow(Exception):
     """A row that cannot be read."""
-
-
-def header(line: str) -> Callable[[str], Depth]:
-    """Read a header, and give what reads the rows below it; raises BrokenRow where a column is missing."""
-    names = _cells(line)
-    missing = [name for name in COLUMNS if name not in names]
-    if missing:
-        raise BrokenRow(f"no column {', '.join(missing)}")
-    pick = operator.itemgetter(*map(names.index, COLUMNS))
-    return lambda row: _depth(_cells(row), len(names), pick)
 
 
 def _cells(line: str) -> list[str]:
@@ -59,29 +51,39 @@ def _cells(line: str) -> list[str]:
     return line.replace('"', "").strip().split(",")
 
 
-def _depth(cells: list[str], width: int, pick: Callable[[list[str]], tuple[str, ...]]) -> Depth:
-    if len(cells) != width:
-        raise BrokenRow(f"{len(cells)} columns, not {width}")
-    (time, millisec, action_day, symbol, trading_day, *numbers) = pick(cells)
-    if not (_TIME.fullmatch(time) and _DAY.fullmatch(action_day) and _DAY.fullmatch(trading_day)):
-        raise BrokenRow(f"time {action_day} {time}, trading day {trading_day}")
-    if not (symbol and symbol.isascii()):
-        raise BrokenRow(f"symbol {symbol!r}")
-    try:
-        return Depth(time, int(millisec), action_day, symbol, trading_day, *_numbers(numbers))
-    except ValueError as error:
-        raise BrokenRow(str(error)) from error
+class _Column(dict[str, Any]):
+    """Reads the cells of a column; most of them have been seen before, and are not read again."""
+
+    _LIMIT = 100_000
+
+    def __init__(self, read: Callable[[str], Any]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, text: str) -> Any:
+        if len(self) >= self._LIMIT:
+            self.clear()
+        value = self[text] = self._read(text)
+        return value
 
 
-# Which of the numbers are lots.
-_LOTS = frozenset(
-    index for index, name in enumerate(COLUMNS[5:]) if name.startswith(("BidVolume", "AskVolume")) or name == "Volume"
-)
-_CONVERT = tuple(index in _LOTS for index in range(len(COLUMNS) - 5))
+def _time(text: str) -> str:
+    return _checked(_TIME, text)
 
 
-def _numbers(texts: list[str]) -> list[float]:
-    return [_lots(text) if lots else _price(text) for text, lots in zip(texts, _CONVERT, strict=True)]
+def _day(text: str) -> str:
+    datetime.strptime(_checked(_DAY, text), "%Y%m%d")  # noqa: DTZ007 - only whether there is such a day
+    return text
+
+
+def _symbol(text: str) -> str:
+    return _checked(_SYMBOL, text)
+
+
+def _checked(pattern: re.Pattern[str], text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(f"what is {text!r}?")
+    return text
 
 
 def _lots(text: str) -> int:
@@ -100,6 +102,40 @@ def _price(text: str) -> float:
     return price
 
 
+_READERS = {"UpdateTime": _time, "ActionDay": _day, "TradingDay": _day, "InstrumentID": _symbol}
+
+
+def _reader(name: str) -> Callable[[str], Any]:
+    return _READERS.get(name) or (_lots if name == "UpdateMillisec" or "Volume" in name else _price)
+
+
+class Rows:
+    """Reads the rows below a header."""
+
+    def __init__(self, header: str) -> None:
+        """Raise BrokenRow where a column is missing."""
+        names = _cells(header)
+        missing = [name for name in COLUMNS if name not in names]
+        if missing:
+            raise BrokenRow(f"no column {', '.join(missing)}")
+        self.width = len(names)
+        self.symbol, self.day = names.index("InstrumentID"), names.index("TradingDay")
+        self._pick = operator.itemgetter(*map(names.index, COLUMNS))
+        shared = {read: _Column(read) for read in {_reader(name) for name in COLUMNS}}
+        self._columns = [shared[_reader(name)] for name in COLUMNS]
+
+    def read(self, line: str) -> Depth:
+        """Read one row; raises BrokenRow."""
+        cells = _cells(line)
+        if len(cells) != self.width:
+            raise BrokenRow(f"{len(cells)} columns, not {self.width}")
+        texts = self._pick(cells)
+        try:
+            return Depth._make([column[text] for column, text in zip(self._columns, texts, strict=True)])
+        except ValueError as error:
+            raise BrokenRow(str(error)) from error
+
+
 class Recording:
     """Some recorded files, read row by row and merged by time."""
 
@@ -110,33 +146,31 @@ class Recording:
         for path in paths:
             try:
                 with _open(path) as file:
-                    header(file.readline())
+                    Rows(file.readline())
             except (OSError, EOFError, zlib.error, BrokenRow) as error:
                 raise ConfigError(f"{path} cannot be replayed: {error}") from error
 
     def rows(self) -> Iterator[Depth]:
         """Give all snapshots; each file's own order is kept."""
         self.broken = 0
-        return heapq.merge(*map(self._file, self._paths), key=_time)
+        return heapq.merge(*map(self._file, self._paths), key=_moment)
 
     def symbols(self) -> dict[str, str]:
         """Give the symbols in the files, each with its first trading day; this reads all of them once."""
         found: dict[str, str] = {}
         for path in self._paths:
             with _open(path) as file:
-                names = _cells(file.readline())
-                symbol, day = names.index("InstrumentID"), names.index("TradingDay")
+                rows = Rows(file.readline())
                 for _, line in _lines(path, file):
                     # The commas tell a whole row; its other cells are looked at when it is played.
-                    if line.count(",") == len(names) - 1:
-                        cells = line.replace('"', "").split(",", max(symbol, day) + 1)
-                        if _DAY.fullmatch(cells[day]):
-                            found.setdefault(cells[symbol], cells[day])
-        return {symbol: day for symbol, day in found.items() if symbol and symbol.isascii()}
+                    if line.count(",") == rows.width - 1:
+                        cells = line.replace('"', "").split(",", max(rows.symbol, rows.day) + 1)
+                        found.setdefault(cells[rows.symbol], cells[rows.day])
+        return {symbol: day for symbol, day in found.items() if _SYMBOL.fullmatch(symbol) and _DAY.fullmatch(day)}
 
     def _file(self, path: Path) -> Iterator[Depth]:
         with _open(path) as file:
-            read = header(file.readline())
+            read = Rows(file.readline()).read
             for number, line in _lines(path, file):
                 try:
                     yield read(line)
@@ -162,5 +196,5 @@ def _open(path: Path) -> IO[str]:
     return path.open(encoding="utf-8", errors="replace")
 
 
-def _time(depth: Depth) -> tuple[str, str, int]:
+def _moment(depth: Depth) -> tuple[str, str, int]:
     return depth.action_day, depth.update_time, depth.update_millisec

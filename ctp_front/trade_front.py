@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ctp_front import records, refusals, tids, wire
+from ctp_front import account_records, records, refusals, tids, wire
+from ctp_front.account_records import Owner
 from ctp_front.connection import Connection
 from ctp_front.floor import QUICK, Floor
 from ctp_front.layout import record
@@ -30,7 +31,7 @@ class Session:
     sequences: dict[int, int] = field(default_factory=dict)
 
     def next_sequence(self, series: int) -> int:
-        """Number the next message of a series."""
+        """Give the number of the next message of a series."""
         self.sequences[series] = self.sequences.get(series, 0) + 1
         return self.sequences[series]
 
@@ -142,7 +143,9 @@ class TradeFront:
         account = self._floor.exchange.account(key.account_id)
         account.confirmed = trading_day
         self._floor.ledger.save_account(account)
-        answer = records.confirmation(self._floor.broker_id, key.account_id, trading_day, self._now().time)
+        answer = account_records.confirmation(
+            Owner(self._floor.broker_id, key.account_id), trading_day, self._now().time
+        )
         self._reply(session, message, [answer])
 
     def _insert(self, session: Session, key: SessionKey, message: Message) -> None:
@@ -197,8 +200,9 @@ class TradeFront:
     def _reply(self, session: Session, message: Message, rows: Sequence[bytes]) -> None:
         """Answer with one packet a row; without rows, with RspInfo alone."""
         last = len(rows) - 1
-        packets = [self._packet(session, message, [records.info(), row], last=at == last) for at, row in enumerate(rows)]
-        self._floor.send(session.connection, b"".join(packets) or self._packet(session, message, [records.info()]))
+        info = records.info()
+        packets = [self._packet(session, message, [info, row], last=at == last) for at, row in enumerate(rows)]
+        self._floor.send(session.connection, b"".join(packets) or self._packet(session, message, [info]))
 
     def _refuse(self, session: Session, message: Message, refusal: Refusal, echo: bytes = b"") -> None:
         fields = [records.info(refusal), echo] if echo else [records.info(refusal)]

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-HEARTBEAT = bytes.fromhex("00020000" "0400")
+HEARTBEAT = bytes.fromhex("000200000400")
 
 VERSION = 0x34
 MORE, LAST = b"C", b"L"
@@ -60,7 +60,21 @@ def encode(
     body = b"".join(fields)
     chain = LAST if last else MORE
     length = 2 + _HEADER.size + len(body)
-    header = (_COMPRESSED, 0, length, 1, _METHOD_NONE, VERSION, chain, series, tid, sequence, len(fields), len(body), request_id)
+    header = (
+        _COMPRESSED,
+        0,
+        length,
+        1,
+        _METHOD_NONE,
+        VERSION,
+        chain,
+        series,
+        tid,
+        sequence,
+        len(fields),
+        len(body),
+        request_id,
+    )
     return _ENCODE.pack(*header) + body
 
 
