@@ -52,7 +52,11 @@ class Child:
 
     async def _once(self) -> int:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "arbig.cli", *self._arguments, env=self._environment, preexec_fn=die_with_parent
+            *(sys.executable, "-m", "arbig.cli", *self._arguments),
+            env=self._environment,
+            preexec_fn=die_with_parent,
+            stdout=sys.stderr,  # the vendor's library prints; our standard output is the ready line's
+            start_new_session=True,  # Ctrl-C comes to us alone, and we stop them in our own time
         )
         self.pid = process.pid
         try:
