@@ -11,7 +11,10 @@ import uvloop
 from tests.web_bridge.browser import Browser, Mesh
 
 
-def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    # uvloop starts a child by a plain fork, in which gRPC's fork handlers crash: not where Chromium is started.
+    if item.path.name == "test_page.py":
+        return {"asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
 
 

@@ -100,6 +100,9 @@ class FakeTrade:
         self.orders: dict[str, trade.Order] = {}
         self.submitted: list[trade.SubmitOrderRequest] = []
         self.sent = 0
+        # Cleared by a test: calls stand still before, or after, the order is written down.
+        self.doors = asyncio.Event()
+        self.doors.set()
         self.replies = asyncio.Event()
         self.replies.set()
         self.readiness = trade.READINESS_READY
@@ -157,6 +160,7 @@ class FakeTrade:
     async def SubmitOrder(self, request: Any, _: Context) -> trade.SubmitOrderResponse:  # noqa: N802
         """Send it once, however often it is asked for."""
         self.submitted.append(request)
+        await self.doors.wait()
         if request.price < 855:
             raise InvalidField("price", f"{request.price:g} is below the day's limit 855", "PRICE_LIMIT")
         if request.client_order_id not in self.orders:
