@@ -7,11 +7,10 @@ traded. Our own orders never meet each other.
 """
 
 import bisect
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from ctp_front.depth import Depth, exists
-from ctp_front.orders import BUY, Order
+from ctp_front.orders import BUY, SELL, Order
 
 
 class Fill(NamedTuple):
@@ -30,7 +29,7 @@ class Book:
         # What is left of the displayed levels [price, volume]; copied when first touched.
         self._left: dict[str, list[list[float]]] = {}
         # (price rank, order number): the front of each list is first to fill.
-        self._resting: dict[str, list[tuple[float, int]]] = {"0": [], "1": []}
+        self._resting: dict[str, list[tuple[float, int]]] = {BUY: [], SELL: []}
 
     @property
     def last(self) -> float | None:
@@ -40,7 +39,7 @@ class Book:
     @property
     def is_empty(self) -> bool:
         """Whether no order of ours rests here."""
-        return not (self._resting["0"] or self._resting["1"])
+        return not (self._resting[BUY] or self._resting[SELL])
 
     def show(self, depth: Depth) -> None:
         """Take the next snapshot."""
@@ -72,23 +71,16 @@ class Book:
         """Take a resting order away."""
         self._resting[order.direction].remove((_rank(order), order.number))
 
-    def resting(self) -> list[int]:
-        """Give the numbers of all resting orders."""
-        return [number for side in self._resting.values() for _, number in side]
+    def queue(self, direction: str) -> list[int]:
+        """Give the numbers of the orders that rest on a side, first to fill first."""
+        return [number for _, number in self._resting[direction]]
 
-    def reached(self) -> Iterator[tuple[int, float]]:
-        """Give the resting orders that the market may have reached: number and price, first to fill first."""
-        for direction, side in self._resting.items():
-            sign = -1 if direction == BUY else 1
-            for rank, number in list(side):
-                yield number, sign * rank
-
-    def fill_resting(self, direction: str, price: float, volume: int) -> int:
+    def fill_resting(self, order: Order) -> int:
         """Give how many lots a resting order gets from this snapshot, all at its own price."""
-        lots = sum(fill.volume for fill in self.take(direction, price, volume))
+        lots = sum(fill.volume for fill in self.take(order.direction, order.price, order.rest))
         last = self.last
-        if lots < volume and last is not None and _beyond(direction, price, last):
-            through = min(volume - lots, self._traded)
+        if lots < order.rest and last is not None and _beyond(order.direction, order.price, last):
+            through = min(order.rest - lots, self._traded)
             self._traded -= through
             lots += through
         return lots

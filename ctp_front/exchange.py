@@ -13,12 +13,15 @@ from ctp_front.account import Account, Money
 from ctp_front.book import Book, Fill
 from ctp_front.depth import Depth, exists
 from ctp_front.instrument import Instrument
+from ctp_front.order_index import OrderIndex
 from ctp_front.orders import (
     ALL_TRADED,
+    BUY,
     CANCELLED,
     INSERT_REJECTED,
     NOT_TRADED,
     PART_TRADED,
+    SELL,
     CancelRequest,
     Moment,
     Order,
@@ -26,7 +29,6 @@ from ctp_front.orders import (
     Report,
     SessionKey,
     Trade,
-    number_text,
 )
 
 _DELETE = "0"
@@ -41,11 +43,8 @@ class Exchange:
         self.instruments: dict[str, Instrument] = {}
         self.books: dict[str, Book] = {}
         self.accounts: dict[str, Account] = {}
-        self.orders: dict[int, Order] = {}
+        self.orders = OrderIndex()
         self.trades: list[Trade] = []
-        self._numbers: dict[tuple[str, int, int, str], int] = {}
-        self._by_sys_id: dict[tuple[str, str], int] = {}
-        self._sys_ids = 0
 
     # What is traded, and who trades.
 
@@ -85,11 +84,11 @@ class Exchange:
         refused = replace(
             unknown, status=CANCELLED, submit_status=INSERT_REJECTED, message=objection, update_time=now.time
         )
-        return [unknown, self._keep(refused)]
+        return [unknown, self.orders.keep(refused)]
 
     def cancel(self, account_id: str, request: CancelRequest, user_id: str, now: Moment) -> list[Report]:
         """Cancel what rests of an order; raises Refusal where there is no such order, or it is final."""
-        order = self._find(request)
+        order = self.orders.find(request)
         if order is None or order.account_id != account_id:
             raise refusals.order_not_found()
         if request.action != _DELETE:
@@ -106,18 +105,20 @@ class Exchange:
             return []
         now = Moment(depth.action_day, depth.update_time, depth.update_millisec)
         reports: list[Report] = []
-        for number, price in book.reached():
-            order = self.orders[number]
-            volume = book.fill_resting(order.direction, price, order.rest)
-            if volume:
-                reports += self._fill(order, Fill(price, volume), now)
+        for direction in (BUY, SELL):
+            for number in book.queue(direction):
+                order = self.orders[number]
+                volume = book.fill_resting(order)
+                if not volume:  # then there is nothing for those behind it
+                    break
+                reports += self._fill(order, Fill(order.price, volume), now)
         return reports
 
     def expire(self, now: Moment) -> list[Report]:
         """End what rests: an order is good for its day only."""
         reports: list[Report] = []
         for book in self.books.values():
-            for number in book.resting():
+            for number in book.queue(BUY) + book.queue(SELL):
                 reports += self._cancelled(self.orders[number], now, "")
         return reports
 
@@ -132,15 +133,11 @@ class Exchange:
         self.trading_day = next_day
         self.orders.clear()
         self.trades.clear()
-        self._numbers.clear()
-        self._by_sys_id.clear()
-        self._sys_ids = 0
 
     def restore(self, orders: Iterable[Order], trades: Iterable[Trade]) -> None:
         """Take up a day again where it was left: accounts are as the day began, and trades are booked again."""
         for order in orders:
-            self._keep(order)
-            self._sys_ids = max(self._sys_ids, int(order.sys_id or 0))
+            self.orders.keep(order)
             if order.working:
                 self.account(order.account_id).freeze(self.instruments[order.symbol], order, order.rest)
                 self.books[order.symbol].rest(order)
@@ -151,15 +148,14 @@ class Exchange:
     # Steps of an order's life.
 
     def _enter(self, account: Account, instrument: Instrument, unknown: Order, now: Moment) -> list[Report]:
-        self._sys_ids += 1
-        order = replace(unknown, sys_id=number_text(self._sys_ids), update_time=now.time)
+        order = replace(unknown, sys_id=self.orders.next_sys_id(), update_time=now.time)
         account.freeze(instrument, order, order.volume)
-        self._keep(order)
+        self.orders.keep(order)
         book = self.books[order.symbol]
         fills = book.take(order.direction, order.price, order.volume)
         reports: list[Report] = []
         if sum(fill.volume for fill in fills) < order.volume:
-            order = self._keep(order.to(NOT_TRADED))
+            order = self.orders.keep(order.to(NOT_TRADED))
             reports.append(order)
         for fill in fills:
             reports += self._fill(order, fill, now, resting=False)
@@ -172,7 +168,7 @@ class Exchange:
         done = order.traded + fill.volume == order.volume
         if done and resting:
             self.books[order.symbol].remove(order)
-        after = self._keep(
+        after = self.orders.keep(
             order.to(ALL_TRADED if done else PART_TRADED, traded=order.traded + fill.volume, update_time=now.time)
         )
         trade = self._trade(order, fill, now)
@@ -207,7 +203,7 @@ class Exchange:
         self.books[order.symbol].remove(order)
         self.accounts[order.account_id].freeze(self.instruments[order.symbol], order, -order.rest)
         after = order.to(CANCELLED, update_time=now.time, cancel_time=now.time, cancelled_by=user_id)
-        return [order, self._keep(after)]
+        return [order, self.orders.keep(after)]
 
     # How orders are found.
 
@@ -218,7 +214,7 @@ class Exchange:
         return instrument
 
     def _new_order(self, session: SessionKey, request: OrderRequest, now: Moment) -> Order:
-        return self._keep(
+        return self.orders.keep(
             Order(
                 account_id=session.account_id,
                 front_id=session.front_id,
@@ -235,27 +231,11 @@ class Exchange:
                 memo=request.memo,
                 request_id=request.request_id,
                 trading_day=self.trading_day,
-                number=len(self.orders) + 1,
+                number=self.orders.next_number(),
                 insert_day=now.day,
                 insert_time=now.time,
             )
         )
-
-    def _keep(self, order: Order) -> Order:
-        self.orders[order.number] = order
-        self._numbers[order.symbol, order.front_id, order.session_id, order.order_ref.strip()] = order.number
-        if order.sys_id:
-            self._by_sys_id[order.exchange, order.sys_id.strip()] = order.number
-        return order
-
-    def _find(self, request: CancelRequest) -> Order | None:
-        sys_id = request.sys_id.strip()
-        if sys_id:
-            number = self._by_sys_id.get((request.exchange, sys_id))
-        else:
-            key = (request.symbol, request.front_id, request.session_id, request.order_ref.strip())
-            number = self._numbers.get(key)
-        return None if number is None else self.orders[number]
 
     def _settlement(self, symbol: str) -> float | None:
         depth = self.books[symbol].depth

@@ -57,7 +57,7 @@ class Queries:
     # The day's books of the account.
 
     def _orders(self, account_id: str, asked: dict[str, Any]) -> Rows:
-        for order in self._exchange.orders.values():
+        for order in self._exchange.orders:
             if order.account_id == account_id and _wanted(asked, order.symbol, OrderSysID=order.sys_id):
                 yield records.order(self._broker_id, order)
 

@@ -72,7 +72,7 @@ def books(exchange: Exchange, account: Account) -> pb.GetBooksResponse:
                 volume=order.volume,
                 traded=order.traded,
             )
-            for order in exchange.orders.values()
+            for order in exchange.orders
             if order.account_id == account.account_id
         ],
         trades=[
