@@ -8,8 +8,6 @@ positions say. So a slow browser costs no memory and delays nobody.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
-from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -39,6 +37,8 @@ class Browser:
         self.calls = 0
         self.drained = asyncio.Event()
         self.drained.set()
+        self.stay = asyncio.timeout(None)
+        self.goodbye: tuple[int, bytes] = WSCloseCode.OK, b""
         self._transport = transport
 
     @property
@@ -63,13 +63,16 @@ class Browser:
             self.write(frame)
         return False
 
-    async def close(self, code: int, message: bytes) -> None:
+    def dismiss(self, code: int, message: bytes) -> None:
+        """Let the connection's own task stop listening and say goodbye."""
+        self.goodbye = code, message
+        self.stay.reschedule(0)
+
+    async def close(self) -> None:
         """Say goodbye, but do not wait long for a browser that does not read."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self.socket.close(code=code, message=message, drain=False)
+        code, message = self.goodbye
+        await self.socket.close(code=code, message=message, drain=False)
         self._transport.abort()
-        self.drained.set()
 
 
 class Fan:
@@ -80,7 +83,7 @@ class Fan:
         self._hub = hub
         self._caller = caller
         self._pass: asyncio.Handle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: set[asyncio.Task[None]] = set()
 
     def wake(self) -> None:
         """Write what is new, once all that is ready to be read has come in."""
@@ -96,7 +99,7 @@ class Fan:
             except Lost as lost:
                 log.warning("browser too slow, closed", extra={"why": str(lost)})
                 self.browsers.discard(browser)
-                self._begin(browser.close(protocol.CLOSE_TOO_SLOW, protocol.TOO_SLOW))
+                browser.dismiss(protocol.CLOSE_TOO_SLOW, protocol.TOO_SLOW)
         if waiting and self._pass is None:
             self._pass = asyncio.get_running_loop().call_later(LOOK_AGAIN_SECONDS, self._flush)
 
@@ -114,15 +117,18 @@ class Fan:
         self.browsers.add(browser)
         self.wake()
         try:
-            await self._listen(browser)
+            with contextlib.suppress(TimeoutError):
+                async with browser.stay:
+                    await self._listen(browser)
         finally:
             self.browsers.discard(browser)
+        await browser.close()
         return socket
 
     async def _listen(self, browser: Browser) -> None:
         async for message in browser.socket:
             if message.type is not WSMsgType.TEXT:
-                await browser.close(WSCloseCode.UNSUPPORTED_DATA, b"frames are JSON text")
+                browser.goodbye = WSCloseCode.UNSUPPORTED_DATA, b"frames are JSON text"
                 return
             answer = browser.session.receive(message.data)
             if isinstance(answer, Call):
@@ -140,7 +146,9 @@ class Fan:
             return
         browser.calls += 1
         # Not bound to the connection: a browser that leaves must not break off its order's call.
-        self._begin(self._answer(browser, call))
+        task = asyncio.get_running_loop().create_task(self._answer(browser, call))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
 
     async def _answer(self, browser: Browser, call: Call) -> None:
         try:
@@ -149,12 +157,7 @@ class Fan:
             browser.calls -= 1
             self.wake()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Send every browser away."""
-        leaving = [browser.close(WSCloseCode.GOING_AWAY, b"the bridge stops") for browser in self.browsers]
-        await asyncio.gather(*leaving)
+        for browser in self.browsers:
+            browser.dismiss(WSCloseCode.GOING_AWAY, b"the bridge stops")

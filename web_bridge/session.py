@@ -17,6 +17,7 @@ class Subscription:
         self._channel = channel
         self._pattern = pattern
         self._after = after if channel.topic.event else None
+        self._early = channel.place is None
         self._life = 0  # of the channel; 0 is the time before its stream was first heard
         self._epoch = 0
         self._position = 0
@@ -59,9 +60,10 @@ class Subscription:
             self._gap = protocol.gap(self.name, known or resume, resume, channel.reason)
 
     def _begin(self, known: Place | None, channel: Channel, place: Place, *, moved: bool) -> int:
-        if known is None:
-            return place.seq
         tail = channel.log.tail
+        if known is None:
+            # "From now on" of one who came before the stream is all of it.
+            return tail if self._early else place.seq
         if moved or known.epoch == 0:
             return tail
         if known.epoch == place.epoch and known.seq >= tail:

@@ -17,6 +17,8 @@ PAGE = Path(__file__).parent / "page" / "dist"
 # Unsent bytes the kernel may hide from us for each browser: what waits there cannot be conflated.
 NOTSENT_LOWAT = 16 * 1024
 BACKLOG = 128
+# How long browsers may take to say goodbye when the bridge stops.
+STOP_SECONDS = 2.0
 
 _NO_PAGE = """<!doctype html><meta charset="utf-8"><title>ARBIG</title>
 <p>The page is not built: run <code>make page</code> and reload. The WebSocket is at <code>/ws</code>.</p>
@@ -93,12 +95,12 @@ async def listening(app: web.Application, address: str, fan: Fan) -> AsyncIterat
         ) from error
     # Connections inherit it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_LOWAT)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_SECONDS)
     await runner.setup()
     try:
         await web.SockSite(runner, listener, backlog=BACKLOG).start()
         yield
     finally:
-        await fan.stop()
+        fan.stop()
         await runner.cleanup()
         listener.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -68,13 +69,23 @@ class Mesh:
         await bridge
 
     @contextlib.asynccontextmanager
-    async def browser(self, **options: Any) -> AsyncIterator["Browser"]:
-        """Open a WebSocket."""
+    async def browser(self, *, narrow: bool = False, **options: Any) -> AsyncIterator["Browser"]:
+        """Open a WebSocket; a narrow one holds little that was not read yet."""
         async with (
-            aiohttp.ClientSession() as session,
+            aiohttp.ClientSession(connector=_narrow() if narrow else None) as session,
             session.ws_connect(f"http://{self.address}/ws", max_msg_size=0, **options) as socket,
         ):
             yield Browser(socket)
+
+
+def _narrow() -> aiohttp.TCPConnector:
+    def make(address: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol, *_ = address
+        made = socket.socket(family, kind, protocol)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024)
+        return made
+
+    return aiohttp.TCPConnector(socket_factory=make)
 
 
 class Browser:
