@@ -77,7 +77,7 @@ async def page(parts: Mesh, bridge: Restarts) -> AsyncIterator[Page]:  # noqa: A
     assert (PAGE / "index.html").is_file(), "the page is not built: run make page"
     for symbol, last in SYMBOLS.items():
         parts.trade.instrument(symbol)
-        parts.market.tick(symbol, last)
+        parts.market.tick(symbol, last, volume=60_000)
     parts.trade.money(1_000_000)
     parts.trade.position("au2604", today=2, yesterday=1, open_price=950.0)
     async with (
@@ -235,8 +235,8 @@ async def test_chinese_turns_the_colours_around(parts: Mesh, page: Page) -> None
     await expect(page.get_by_test_id("ticket-submit")).to_contain_text("买入")
 
 
-async def test_the_page_can_be_photographed(parts: Mesh, page: Page, tmp_path: Path) -> None:
-    """A busy hour, drawn; for people to look at."""
+async def test_a_busy_desk_fits_a_small_window(parts: Mesh, page: Page, tmp_path: Path) -> None:
+    """Nothing is cut off at 1000 pixels; the pictures are for people to look at."""
     await trade_for_an_hour(parts)
     for number, state in enumerate([trade.ORDER_STATE_ACCEPTED, trade.ORDER_STATE_FILLED, trade.ORDER_STATE_REJECTED]):
         side = trade.DIRECTION_SELL if number % 2 else trade.DIRECTION_BUY
@@ -255,4 +255,7 @@ async def test_the_page_can_be_photographed(parts: Mesh, page: Page, tmp_path: P
         parts.trade.order(f"o{number}", state)
     await expect(page.get_by_test_id("order-state")).to_have_count(3)
     await expect(page.get_by_test_id("link-linkStore")).to_have_attribute("data-up", "true")
-    await page.screenshot(path=tmp_path / "page.png")
+    await page.screenshot(path=tmp_path / "wide.png")
+    await page.set_viewport_size({"width": 1000, "height": 800})
+    await page.screenshot(path=tmp_path / "small.png", full_page=True)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 1000

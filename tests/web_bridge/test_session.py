@@ -155,6 +155,19 @@ def test_subscribing_again_replaces() -> None:
     assert ids(wire.due()) == ["3"]
 
 
+def test_no_topic_starves_another() -> None:
+    """Whoever was served goes to the end of the line."""
+    wire = Wire()
+    wire.feed(head=1)
+    wire.say("subscribe", topic="order.me")
+    wire.say("subscribe", topic="order.*")
+    served = []
+    for seq in (2, 3):
+        wire.feed(seq)
+        served.append(unframed(wire.session.next() or b"")["topic"])
+    assert served == ["order.me", "order.*"]
+
+
 def test_nothing_comes_after_unsubscribing() -> None:
     """And the answer carries the cursor to come back with."""
     wire = Wire()
