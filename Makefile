@@ -6,7 +6,7 @@
 #   make test-long  the same with the long forms
 #   make setup    what running needs, without starting it; setup-test: what testing needs
 #   make check    ruff, mypy, import-linter, buf
-#   make protos   generates arbig/*/v1 from protos/
+#   make protos   generates arbig/*/v1 and deploy/envoy from protos/
 #   make page     builds web_bridge/page/dist
 #   make bench    measures
 
@@ -57,6 +57,7 @@ check: $(STAMPS)/dev
 protos: $(STAMPS)/dev
 	$(WITH_TOOLS) python -m grpc_tools.protoc -I protos -I third_party/googleapis \
 	    --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. $(PROTOS)
+	$(BIN)/python -m arbig.edge deploy/envoy
 
 bench: $(STAMPS)/run
 	$(BIN)/python -m bench.first $(ARGS)
@@ -87,9 +88,9 @@ $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/run
 
 $(PAGE)/node_modules/.package-lock.json: $(PAGE)/package-lock.json | $(STAMPS)/run
 	@echo 'make: building the page'
-	@cd $(PAGE) && $(WITH_TOOLS) npm ci --no-progress --loglevel=error
+	@cd $(PAGE) && $(WITH_TOOLS) npm ci --silent --no-update-notifier
 	@touch $@
 
 $(PAGE)/dist/index.html: $(PAGE)/node_modules/.package-lock.json $(PAGE_SOURCES)
-	@cd $(PAGE) && $(WITH_TOOLS) npm run --silent build
+	@cd $(PAGE) && $(WITH_TOOLS) npm run --silent build -- --logLevel warn
 	@touch $@
