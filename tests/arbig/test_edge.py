@@ -213,7 +213,7 @@ async def test_rest_streams_one_json_object_a_line(up: Edge) -> None:
 
 def frame(message: Any) -> bytes:
     """Make the one frame of a gRPC-Web request."""
-    body = message.SerializeToString()
+    body: bytes = message.SerializeToString()
     return struct.pack(">BI", 0, len(body)) + body
 
 
@@ -272,8 +272,9 @@ async def test_the_page_comes_from_the_bridge(up: Edge) -> None:
 async def test_an_unlisted_method_is_refused(up: Edge, method: str) -> None:
     """What no contract lists for the outside is denied, whoever serves it."""
     async with open_channel(up.address) as channel:
+        call: Any = channel.unary_unary(f"/{method}")
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.unary_unary(f"/{method}")(b"")
+            await call(b"")
     assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED
     async with up.post(f"/{method}", json={}) as reply:
         assert reply.status in (403, 404)
