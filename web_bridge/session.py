@@ -19,7 +19,7 @@ class Subscription:
         self._after = after if channel.topic.event else None
         self._early = channel.place is None
         self._life = 0  # of the channel; 0 is the time before its stream was first heard
-        self._epoch = 0
+        self._seen = self._after
         self._position = 0
         self._gap = b""
         self._catch_up()
@@ -27,9 +27,9 @@ class Subscription:
     @property
     def cursor(self) -> Place | None:
         """Where the subscriber stands; None while its stream has not been heard."""
-        if not self._life or self._channel.place is None:
-            return self._after
-        return Place(self._epoch, self._position) if self._channel.topic.event else self._channel.place
+        if self._seen and self._life and self._channel.topic.event:
+            return Place(self._seen.epoch, self._position)
+        return self._seen
 
     def next(self) -> bytes | None:
         """Give the next frame and step behind it; raises Lost for a subscriber that fell behind the ring."""
@@ -40,7 +40,7 @@ class Subscription:
             return frame
         while self._position < self._channel.head:
             chunk = self._channel.after(self.name, self._pattern, self._position)
-            self._position = chunk.position
+            self._position, self._seen = chunk.position, self._channel.place
             if chunk.frame:
                 return chunk.frame
         return None
@@ -52,7 +52,7 @@ class Subscription:
             return
         known = self.cursor
         moved, self._life = bool(self._life), channel.life
-        self._epoch, self._position = place.epoch, 0
+        self._seen, self._position = place, 0
         if channel.topic.event:
             self._position = self._begin(known, channel, place, moved=moved)
         resume = Place(place.epoch, self._position) if channel.topic.event else place

@@ -33,7 +33,7 @@ def origins(settings: Settings) -> frozenset[str]:
     ports = [settings.address(listener).rpartition(":")[2] for listener in ("bridge", "edge")]
     hosts = {"127.0.0.1", "localhost", settings.host}
     own = {f"http://{host}:{port}" for host in hosts for port in ports}
-    return frozenset(own | set(settings.bridge.origins))
+    return frozenset(own | {origin.rstrip("/") for origin in settings.bridge.origins})
 
 
 def may_connect(origin: str | None, peer: str | None, allowed: frozenset[str]) -> bool:

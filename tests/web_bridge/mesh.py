@@ -105,7 +105,7 @@ class FakeTrade:
         self.doors.set()
         self.replies = asyncio.Event()
         self.replies.set()
-        self.readiness = trade.READINESS_READY
+        self.trading_day = "20251124"
 
     def publish(self, key: str, **item: Any) -> None:
         """Write an event."""
@@ -200,7 +200,7 @@ class FakeTrade:
     async def GetStatus(self, _: Any, __: Context) -> trade.GetStatusResponse:  # noqa: N802
         """Say the readiness."""
         return trade.GetStatusResponse(
-            readiness=self.readiness, account_id=ACCOUNT, trading_day="20251124", mode="simulation"
+            readiness=trade.READINESS_READY, account_id=ACCOUNT, trading_day=self.trading_day, mode="simulation"
         )
 
     async def SubscribeEvents(self, request: Any, context: Context) -> AsyncIterator[bytes]:  # noqa: N802

@@ -117,6 +117,22 @@ async def test_a_service_that_restarts_is_followed_from_the_last_cursor(parts: M
             assert [item["state"] for item in await browser.items(ORDER, 1)] == ["FILLED"]
 
 
+async def test_a_journal_that_became_shorter_is_followed_anew(parts: Mesh) -> None:
+    """The service refuses the bridge's cursor: a gap is declared, and what comes is there."""
+    async with parts.market_up(), parts.bridge_up(), parts.browser() as browser:
+        async with parts.trade_up():
+            await browser.links_up()
+            await browser.subscribe(ORDER)
+            for name in ("a", "b"):
+                parts.trade.order(name, trade.ORDER_STATE_ACCEPTED)
+            await browser.items(ORDER, 1)
+        parts.trade = FakeTrade()
+        async with parts.trade_up():
+            await browser.hear("gap", topic=ORDER)
+            parts.trade.order("c", trade.ORDER_STATE_ACCEPTED)
+            assert [item["clientOrderId"] for item in await browser.items(ORDER, 1)] == ["c"]
+
+
 async def test_a_browser_may_subscribe_before_the_service_is_there(parts: Mesh) -> None:
     """Services start in any order."""
     async with parts.bridge_up(), parts.browser() as browser:

@@ -223,6 +223,15 @@ async def test_a_bridge_that_restarts_is_found_again(parts: Mesh, bridge: Restar
     await expect(state).to_have_attribute("data-state", "FILLED")
 
 
+async def test_yesterdays_orders_leave_the_page(parts: Mesh, page: Page) -> None:
+    """On another trading day the orders are listed anew."""
+    parts.trade.order("old", trade.ORDER_STATE_CANCELLED, symbol="au2604", price=950, volume=1)
+    await expect(page.get_by_test_id("order-row-old")).to_be_visible()
+    parts.trade.orders.clear()
+    parts.trade.trading_day = "20251125"
+    await expect(page.get_by_test_id("order-row-old")).to_have_count(0)
+
+
 async def test_chinese_turns_the_colours_around(parts: Mesh, page: Page) -> None:
     """Red is up in China; the choice is remembered."""
     parts.market.tick("au2604", 960)

@@ -8,6 +8,7 @@ import time
 
 from arbig.trade.v1 import trade_pb2 as trade
 from tests.web_bridge.browser import Browser, Mesh
+from tests.web_bridge.mesh import DEADLINE_SECONDS
 from web_bridge.kept import RING
 from web_bridge.protocol import CLOSE_TOO_SLOW
 
@@ -60,10 +61,11 @@ async def test_a_browser_too_slow_for_orders_is_closed_and_loses_nothing(mesh: M
             if len(mesh.trade.orders) % 100 == 0:
                 await asyncio.sleep(0.001)
         got = []
-        while (message := await slow.socket.receive()).type.name == "TEXT":
-            frame = message.json()
-            got += [item["clientOrderId"] for item in frame.get("items", [])]
-            cursor = frame.get("cursor", {})
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            async for message in slow.socket:
+                frame = message.json()
+                got += [item["clientOrderId"] for item in frame.get("items", [])]
+                cursor = frame.get("cursor", {})
         assert slow.socket.close_code == CLOSE_TOO_SLOW
     assert got == ids[: len(got)]
     async with mesh.browser() as back:

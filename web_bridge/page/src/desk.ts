@@ -12,6 +12,8 @@ const STORE_STATUS_MS = 5_000;
 const scheme = location.protocol === "https:" ? "wss" : "ws";
 const socket = new Socket(`${scheme}://${location.host}/ws`);
 
+let tradingDay = "";
+
 export interface NewOrder {
   symbol: string;
   direction: Direction;
@@ -74,19 +76,26 @@ async function listOrders(): Promise<Cursor> {
 
 // The day's earlier trades come from storage, the others from the stream; the key says which are the same.
 async function listTrades(): Promise<Cursor> {
+  store.trades.value = new Map();
   const { cursor } = await socket.call<{ cursor: Cursor }>(`${TRADE}/ListOrders`, { working: true });
-  const { tradingDay } = await socket.call<TradeStatus>(`${TRADE}/GetStatus`, {});
+  const status = await socket.call<TradeStatus>(`${TRADE}/GetStatus`, {});
   socket
-    .call<{ trades: Trade[] }>(`${RECORDS}/ListTrades`, { tradingDay, pageSize: 200 })
+    .call<{ trades: Trade[] }>(`${RECORDS}/ListTrades`, { tradingDay: status.tradingDay, pageSize: 200 })
     .then((list) => takeTrades(list.trades.toReversed()), () => (store.storeReady.value = false));
   return cursor;
 }
 
 async function askTrade(): Promise<void> {
   const absent = { readiness: "DISCONNECTED", mode: "", tradingDay: "" };
-  store.status.value = await socket
+  const status = await socket
     .call<TradeStatus>(`${TRADE}/GetStatus`, {})
     .catch((error: Error) => ({ ...absent, reason: error.message }));
+  store.status.value = status;
+  if (!status.tradingDay || status.tradingDay === tradingDay) return;
+  const another = tradingDay !== "";
+  tradingDay = status.tradingDay;
+  // Another day: yesterday's orders and trades leave the page.
+  if (another) for (const topic of ["order.*", "trade.*"]) socket.renew(topic);
 }
 
 async function askStore(): Promise<void> {

@@ -7,7 +7,7 @@ const SILENCE_MS = 8_000;
 const FIRST_RETRY_MS = 200;
 const LAST_RETRY_MS = 2_000;
 
-// Codes after which nobody knows whether the call took effect.
+// Codes after which nobody knows whether the call took effect, unless the service itself gave a reason.
 const UNCERTAIN = new Set(["DEADLINE_EXCEEDED", "CANCELLED", "UNKNOWN", "INTERNAL", "UNAVAILABLE", "LOST"]);
 
 export class CallError extends Error {
@@ -16,7 +16,7 @@ export class CallError extends Error {
   }
 
   get uncertain(): boolean {
-    return UNCERTAIN.has(this.refusal.code);
+    return UNCERTAIN.has(this.refusal.code) && !this.refusal.reason;
   }
 }
 
@@ -74,6 +74,14 @@ export class Socket {
     if (this.open) void this.subscribe(name, topic);
   }
 
+  // Lists a topic anew, and follows it from there.
+  renew(name: string): void {
+    const topic = this.topics.get(name);
+    if (!topic || !this.open) return;
+    delete topic.cursor;
+    void this.subscribe(name, topic);
+  }
+
   call<T>(method: string, request: object): Promise<T> {
     const id = this.nextId++;
     return new Promise<T>((resolve, reject) => {
@@ -122,10 +130,7 @@ export class Socket {
       topic.followed.reset?.();
       topic.cursor = frame.resume;
       // What was listed is not to be trusted any more: list again, and subscribe behind that.
-      if (topic.followed.begin) {
-        delete topic.cursor;
-        void this.subscribe(frame.topic, topic);
-      }
+      if (topic.followed.begin) this.renew(frame.topic);
     }
   }
 
@@ -180,5 +185,5 @@ export class Socket {
 }
 
 function lost(code: string, message: string): Refusal {
-  return { code, reason: code, field: "", message };
+  return { code, reason: "", field: "", message };
 }
