@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, WebSocketRoute, async_playwright, expect
+from playwright.async_api import Browser, Page, WebSocketRoute, async_playwright, expect
 
 from arbig.trade.v1 import trade_pb2 as trade
 from tests.web_bridge.browser import Mesh
 from tests.web_bridge.mesh import until
 from web_bridge import calls
 from web_bridge.site import PAGE
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
@@ -62,7 +64,17 @@ class Restarts:
         await self._running.aclose()
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def chromium() -> AsyncIterator[Browser]:
+    """Start Chromium, once for all tests here."""
+    async with (
+        async_playwright() as playwright,
+        await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS) as chromium,
+    ):
+        yield chromium
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def bridge(parts: Mesh) -> AsyncIterator[Restarts]:
     """Give the bridge, running."""
     bridge = Restarts(parts)
@@ -71,8 +83,8 @@ async def bridge(parts: Mesh) -> AsyncIterator[Restarts]:
     await bridge.stop()
 
 
-@pytest_asyncio.fixture
-async def page(parts: Mesh, bridge: Restarts) -> AsyncIterator[Page]:  # noqa: ARG001 - it must run
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(parts: Mesh, bridge: Restarts, chromium: Browser) -> AsyncIterator[Page]:  # noqa: ARG001 - it must run
     """Open the page before a mesh that has instruments, money and a position."""
     assert (PAGE / "index.html").is_file(), "the page is not built: run make page"
     for symbol, last in SYMBOLS.items():
@@ -84,10 +96,9 @@ async def page(parts: Mesh, bridge: Restarts) -> AsyncIterator[Page]:  # noqa: A
         parts.market_up(),
         parts.trade_up(),
         parts.store_up(),
-        async_playwright() as playwright,
-        await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS) as chromium,
+        await chromium.new_context(viewport={"width": 1440, "height": 900}) as context,
     ):
-        page = await chromium.new_page(viewport={"width": 1440, "height": 900})
+        page = await context.new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
         await page.goto(f"http://{parts.address}/")
