@@ -68,8 +68,11 @@ async def _until_signal(main: Awaitable[None]) -> None:
 
     def crash(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         # A service that goes on after a callback failed would go on wrong: crash-only.
+        error = context.get("exception") or RuntimeError(context["message"])
+        if isinstance(error, asyncio.CancelledError):
+            return  # a connection's task that was cancelled with us; Python 3.11 takes it for a fault
         loop.default_exception_handler(context)
-        failed.append(context.get("exception") or RuntimeError(context["message"]))
+        failed.append(error)
         task.cancel()
 
     loop.set_exception_handler(crash)

@@ -85,7 +85,7 @@ async def test_epoch_zero_means_from_the_oldest_that_is_kept() -> None:
 
 async def test_a_cursor_ahead_of_the_stream_is_refused() -> None:
     """Its owner saw a stream that this one never was."""
-    with feed_of(2).follower("peer") as follower, pytest.raises(OutOfRange, match="3 lies ahead.* at 2"):
+    with feed_of(2).follower("peer") as follower, pytest.raises(OutOfRange, match=r"3 lies ahead.* at 2"):
         await anext(follower.batches(at(3)))
 
 

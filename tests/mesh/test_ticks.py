@@ -1,0 +1,110 @@
+"""A recorded day through the whole mesh: every tick once and in order, to every follower and to Redis."""
+
+import asyncio
+import csv
+import gzip
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import redis.asyncio as redis
+
+from arbig.front.v1 import front_pb2
+from arbig.market.v1 import market_pb2 as pb
+from arbig.stream.v1.stream_pb2 import Cursor
+from tests.mesh.harness import Clients, Mesh, clients, recorded_day, running, until
+from tests.servers import start_redis
+
+Identity = tuple[str, str, str, int, str]
+
+
+def expected(path: Path) -> list[Identity]:
+    """Read what the file says, without our own reader: day, natural time, volume, last price."""
+    with gzip.open(path, "rt") as file:
+        return [
+            (
+                row["TradingDay"],
+                row["ActionDay"],
+                f"{row['UpdateTime']}.{int(row['UpdateMillisec']):03d}",
+                int(row["Volume"]),
+                f"{float(row['LastPrice']):.4f}",
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def identity(tick: pb.Tick) -> Identity:
+    """Say the same of a tick."""
+    shanghai = datetime.fromtimestamp(tick.time.seconds, UTC) + timedelta(hours=8)
+    return (
+        tick.trading_day,
+        shanghai.strftime("%Y%m%d"),
+        f"{shanghai:%H:%M:%S}.{tick.time.nanos // 1_000_000:03d}",
+        tick.volume,
+        f"{tick.last_price:.4f}",
+    )
+
+
+async def follow_ticks(services: Clients, after: Cursor, stop_at: int) -> tuple[list[pb.Tick], Cursor]:
+    """Follow EVERY tick from a cursor until `stop_at` came; no gap may be declared."""
+    ticks: list[pb.Tick] = []
+    request = pb.SubscribeTicksRequest(after=after, delivery=pb.DELIVERY_EVERY)
+    call = services.market.SubscribeTicks(request)
+    async with asyncio.timeout(120):
+        async for reply in call:
+            assert not reply.HasField("gap"), reply.gap
+            ticks += reply.ticks
+            if len(ticks) >= stop_at:
+                break
+    call.cancel()
+    return ticks, reply.cursor
+
+
+@pytest.fixture
+def replaying(tmp_path: Path) -> Iterator[tuple[Mesh, Path, str]]:
+    """Run a mesh that holds a recorded day, with a real Redis."""
+    day = recorded_day(tmp_path)
+    with start_redis(tmp_path) as server:
+        options = ["--replay", str(day), "--speed", "max", "--hold", "--redis", server.url, "--no-edge"]
+        with running(tmp_path / "mesh", *options) as mesh:
+            yield mesh, day, server.url
+
+
+async def test_a_recorded_day_reaches_followers_and_redis_whole(replaying: tuple[Mesh, Path, str]) -> None:
+    """Also across the trading-day rollover, and for a follower that stops in the middle and resumes."""
+    mesh, day, redis_url = replaying
+    rows = expected(day)
+    async with clients(mesh) as services:
+        whole = asyncio.create_task(follow_ticks(services, Cursor(), len(rows)))
+        first_part = asyncio.create_task(follow_ticks(services, Cursor(), len(rows) // 3))
+        await asyncio.sleep(0)
+        started = time.monotonic()
+        await services.front.Start(front_pb2.StartRequest())
+        first, cursor = await first_part
+        ticks, _ = await whole
+        took = time.monotonic() - started
+        rest, _ = await follow_ticks(services, cursor, len(rows) - len(first))
+        stored = await in_redis(redis_url, len(rows))
+    print(f"{len(ticks)} ticks in {took:.2f} s: {len(ticks) / took:,.0f}/s")  # noqa: T201
+    assert [tick.seq for tick in ticks] == list(range(1, len(rows) + 1))
+    assert [identity(tick) for tick in ticks] == rows
+    assert [tick.seq for tick in first + rest] == list(range(1, len(rows) + 1))
+    assert stored == [tick.seq for tick in ticks]
+    assert len({tick.trading_day for tick in ticks}) == 2
+
+
+async def in_redis(url: str, count: int) -> list[int]:
+    """Give the numbers of the ticks in Redis, once there are as many as expected."""
+    client = redis.from_url(url)
+    try:
+
+        async def all_there() -> bool:
+            return bool(await client.xlen("ticks:{ru1901}") >= count)
+
+        await until("ticks in Redis", all_there)
+        entries = await client.xrange("ticks:{ru1901}")
+    finally:
+        await client.aclose()
+    return [pb.Tick.FromString(next(iter(fields.values()))).seq for _, fields in entries]
