@@ -153,6 +153,16 @@ async def test_a_double_click_sends_one_order(parts: Mesh, page: Page) -> None:
     assert parts.trade.sent == len(parts.trade.submitted) == 1
 
 
+async def test_a_key_that_is_held_sends_one_order(parts: Mesh, page: Page) -> None:
+    """Enter repeats on the button that has the focus."""
+    await fill(page, "950.02", "1")
+    await page.get_by_test_id("ticket-submit").focus()
+    for _ in range(4):
+        await page.keyboard.press("Enter", delay=10)
+    await expect(page.get_by_test_id("order-state")).to_have_count(1)
+    assert parts.trade.sent == 1
+
+
 async def test_a_retry_after_a_broken_call_carries_the_same_id(
     parts: Mesh, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
