@@ -61,7 +61,7 @@ async def run(settings: Settings) -> None:
     # Its own log goes to stderr; hot restart would make two edges of one machine share memory.
     process = await asyncio.create_subprocess_exec(
         *(envoy, "--config-path", str(config), "--concurrency", "1", "--disable-hot-restart"),
-        *("--log-level", "warning", "--drain-time-s", "0"),
+        *("--log-level", "warning", "--component-log-level", "main:error"),
         preexec_fn=die_with_parent,
     )
     log.info("serving", extra={"address": settings.address("edge"), "envoy": process.pid})
