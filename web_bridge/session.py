@@ -16,10 +16,9 @@ class Subscription:
         self.name = name
         self._channel = channel
         self._pattern = pattern
-        self._after = after if channel.topic.event else None
+        self._seen = after if channel.topic.event else None
         self._early = channel.place is None
         self._life = 0  # of the channel; 0 is the time before its stream was first heard
-        self._seen = self._after
         self._position = 0
         self._gap = b""
         self._catch_up()
