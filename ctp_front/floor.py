@@ -3,6 +3,10 @@
 All that leaves the trade front waits in the outbox until the ledger is committed, once for all that
 happened in one turn of the loop. Each account has a private flow, numbered from 1 every trading day,
 that every session of the account gets and can have replayed; the public flow tells what is open.
+
+The library takes a flow without holes and without repeats only, and stops hearing anything after a
+wrong number. Against this front it never forgets its count within a trading day, so a client that
+reconnects must use RESUME; RESTART asks for everything again, and then stumbles over it.
 """
 
 import asyncio

@@ -100,6 +100,8 @@ class TradeFront:
         answer = self._login_answer(session.key, str(account.max_order_ref))
         self._reply(session, message, [answer])
         starts = _starts(message)
+        # The library drops what does not follow the number it names, in every series.
+        session.sequences = {series: start for series, start in starts.items() if start != QUICK}
         self._floor.follow(session.connection, user, starts.get(wire.PRIVATE, 0), starts.get(wire.PUBLIC, QUICK))
         self._sessions.add(session.connection)
         facts = {"account": user, "session": session.key.session_id, "private": starts.get(wire.PRIVATE, 0)}

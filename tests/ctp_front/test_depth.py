@@ -1,17 +1,23 @@
 """How a snapshot is written for the market front."""
 
+from typing import Any
+
 from ctp_front import tids, wire
 from ctp_front.depth import PARTS, Depth, DepthEncoder
 from ctp_front.layout import record
-
 from tests.ctp_front.makers import depth
 
 
 def test_every_field_arrives_where_the_library_reads_it() -> None:
     """Each value is told apart by its own place in the vendor's records."""
-    numbers = range(1, len(Depth._fields) - 4)
-    shown = Depth("10:00:00", 500, "20261123", "au2612", "20261124", *map(float, numbers))
-    shown = shown._replace(**{name: int(getattr(shown, name)) for name in Depth._fields if "volume" in name})
+    texts: dict[str, Any] = {
+        "update_time": "10:00:00",
+        "action_day": "20261123",
+        "symbol": "au2612",
+        "trading_day": "20261124",
+    }
+    numbers: dict[str, Any] = {name: place for place, name in enumerate(Depth._fields) if name not in texts}
+    shown = Depth(**texts, **numbers)
     message = wire.Decoder().feed(DepthEncoder().encode(shown))[0]
     read = [record(part, "mduser").decode(payload) for part, (_, payload) in zip(PARTS, message.fields, strict=False)]
     values = [value for part in read for name, value in part.items() if name != "OldInstrumentID"]

@@ -63,7 +63,7 @@ def test_a_broken_row_is_named_skipped_and_counted(
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """The mistake is told at the start."""
-    with pytest.raises(ConfigError, match="nowhere.csv"):
+    with pytest.raises(ConfigError, match=r"nowhere\.csv"):
         Recording([tmp_path / "nowhere.csv"])
 
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from arbig.ctp import locale
 
-RESTART = 0
+# The library counts what it has heard in its flow directory: an empty one gives all of the day.
+RESUME = 1
 
 # The library writes to standard output itself: callbacks keep it for themselves.
 OUTPUT = os.fdopen(os.dup(1), "w")
@@ -32,11 +33,11 @@ def plain(value: Any) -> Any:
     return {name: getattr(value, name) for name in names if getattr(value, name) not in ("", 0, 0.0, "\x00")}
 
 
-def spi(base: type, front: str) -> Any:
-    """Make an Spi that prints every callback; in "count" mode snapshots are only counted."""
+def spi(base: type) -> Any:
+    """Make an Spi that prints every callback."""
 
     def callback(name: str) -> Callable[..., None]:
-        def on(self: Any, *args: Any) -> None:
+        def on(_: Any, *args: Any) -> None:
             print(json.dumps({"event": name, "args": [plain(arg) for arg in args]}), file=OUTPUT, flush=True)
 
         return on
@@ -55,14 +56,14 @@ def main() -> None:
         from openctp_ctp import mdapi as api
 
         client = api.CThostFtdcMdApi.CreateFtdcMdApi(flow)
-        handler = spi(api.CThostFtdcMdSpi, front)
+        handler = spi(api.CThostFtdcMdSpi)
     else:
         from openctp_ctp import tdapi as api
 
         client = api.CThostFtdcTraderApi.CreateFtdcTraderApi(flow)
-        handler = spi(api.CThostFtdcTraderSpi, front)
-        client.SubscribePrivateTopic(RESTART)
-        client.SubscribePublicTopic(RESTART)
+        handler = spi(api.CThostFtdcTraderSpi)
+        client.SubscribePrivateTopic(RESUME)
+        client.SubscribePublicTopic(RESUME)
     client.RegisterSpi(handler)
     client.RegisterFront(f"tcp://127.0.0.1:{port}")
     client.Init()

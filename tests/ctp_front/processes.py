@@ -1,0 +1,233 @@
+"""Processes that the tests start: the front, and the vendor's library as its client."""
+
+import contextlib
+import json
+import os
+import queue
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from arbig.front.v1 import front_pb2 as pb
+from ctp_front.rpc import SERVICE
+
+SECONDS = 30.0
+ROOT = Path(__file__).parents[2]
+USER = {"BrokerID": "sim", "UserID": "sim001"}
+INVESTOR = {"BrokerID": "sim", "InvestorID": "sim001"}
+_MAIN = "import uvloop, arbig.config, arbig.log, ctp_front.main as m; arbig.log.setup('front')\n"
+_MAIN += "uvloop.run(m.run(arbig.config.load()))"
+Event = dict[str, Any]
+
+
+def free_base() -> int:
+    """Give a port base below the ephemeral range whose front ports are free."""
+    while True:
+        base = random.randrange(20_000, 31_900, 100)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for port in (base + 50, base + 51, base + 52):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return base
+
+
+class Front:
+    """The front in a process of its own; it can be killed, and started again with its data."""
+
+    def __init__(self, directory: Path, **settings: object) -> None:
+        self.base = free_base()
+        self.market, self.trade = self.base + 50, self.base + 51
+        self.log = directory / "front.log"
+        self._environment = {**os.environ, "ARBIG_DATA": str(directory), "ARBIG_PORT_BASE": str(self.base)}
+        self._environment |= {f"ARBIG_FRONT__{name.upper()}": _text(value) for name, value in settings.items()}
+        self.start()
+
+    def start(self) -> None:
+        """Start, and wait until it serves."""
+        with self.log.open("a") as log:
+            command = [sys.executable, "-c", _MAIN]
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+        until(self._serves, f"the front to start: {self.log}")
+
+    def kill(self) -> None:
+        """Kill it as nothing can be prepared for."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(SECONDS)
+
+    def status(self) -> pb.GetStatusResponse:
+        """Ask what it is doing."""
+        reply: pb.GetStatusResponse = self._call("GetStatus", pb.GetStatusRequest(), pb.GetStatusResponse)
+        return reply
+
+    def books(self) -> pb.GetBooksResponse:
+        """Ask for its books."""
+        reply: pb.GetBooksResponse = self._call("GetBooks", pb.GetBooksRequest(), pb.GetBooksResponse)
+        return reply
+
+    def go(self) -> None:
+        """Start a held replay."""
+        self._call("Start", pb.StartRequest(), pb.StartResponse)
+
+    def _call(self, method: str, request: Any, reply: Any) -> Any:
+        with grpc.insecure_channel(f"127.0.0.1:{self.base + 52}") as channel:
+            call = channel.unary_unary(
+                f"/{SERVICE}/{method}",
+                request_serializer=type(request).SerializeToString,
+                response_deserializer=reply.FromString,
+            )
+            return call(request, timeout=SECONDS)
+
+    def _serves(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        with contextlib.suppress(grpc.RpcError):
+            return bool(self.status().trading_day)
+        return False
+
+
+class Vendor:
+    """The vendor's library in a process of its own: its crash is not ours."""
+
+    def __init__(self, kind: str, port: int, directory: Path) -> None:
+        script = Path(__file__).with_name("vendor_client.py")
+        self.seen: list[Event] = []
+        self._events: queue.Queue[Event | None] = queue.Queue()
+        self._process = subprocess.Popen(
+            [sys.executable, script, kind, str(port), directory / kind],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def call(self, name: str, field: str, **values: object) -> None:
+        """Call a Req* method."""
+        self._say({"call": name, "field": field, "values": values})
+
+    def symbols(self, name: str, *symbols: str) -> None:
+        """Call SubscribeMarketData or its opposite."""
+        self._say({"call": name, "symbols": symbols})
+
+    def wait(self, event: str, matching: Callable[[Event], bool] = lambda _: True) -> Event:
+        """Wait for a callback, and give its first argument; what comes before it is kept in `seen`."""
+        end = time.monotonic() + SECONDS
+        while True:
+            try:
+                got = self._events.get(timeout=max(end - time.monotonic(), 0.01))
+            except queue.Empty:
+                got = None
+            assert got is not None, f"no {event}; seen {[one['event'] for one in self.seen]}"
+            self.seen.append(got)
+            if got["event"] == event and matching(got):
+                return got
+
+    def query(self, name: str, **values: object) -> list[dict[str, Any]]:
+        """Ask, and give the rows of the answer."""
+        self.call(f"ReqQry{name}", f"Qry{name}", **values)
+        rows = []
+        while True:
+            row, *_, last = self.wait(f"OnRspQry{name}")["args"]
+            rows += [row] if row is not None else []
+            if last:
+                return rows
+
+    def login(self) -> dict[str, Any]:
+        """Go from the connection to orders that are allowed."""
+        self.connect()
+        answer: dict[str, Any] = self.wait("OnRspUserLogin")["args"][0]
+        self.call("ReqSettlementInfoConfirm", "SettlementInfoConfirm", **INVESTOR)
+        self.wait("OnRspSettlementInfoConfirm")
+        return answer
+
+    def connect(self) -> None:
+        """Go from the connection to the sent login: error 4040 stands for OnFrontConnected."""
+        self.wait("OnRspError", lambda event: bool(event["args"][0]["ErrorID"] == 4040))
+        self.call("ReqAuthenticate", "ReqAuthenticate", **USER)
+        self.wait("OnRspAuthenticate")
+        self.call("ReqUserLogin", "ReqUserLogin", **USER)
+
+    def order(self, reference: int, price: float, volume: int = 1, **changes: object) -> None:
+        """Insert a limit order, a buy to open unless told otherwise."""
+        values: dict[str, object] = {
+            **USER,
+            **INVESTOR,
+            "ExchangeID": "SHFE",
+            "OrderRef": str(reference),
+            "OrderPriceType": "2",
+            "Direction": "0",
+            "CombOffsetFlag": "0",
+            "CombHedgeFlag": "1",
+            "LimitPrice": price,
+            "VolumeTotalOriginal": volume,
+            "TimeCondition": "3",
+            "VolumeCondition": "1",
+            "MinVolume": 1,
+            "ContingentCondition": "1",
+            "ForceCloseReason": "0",
+            "OrderMemo": f"K{reference}",
+        }
+        self.call("ReqOrderInsert", "InputOrder", **{**values, **changes})
+
+    def close(self) -> int:
+        """Release the library, and give the exit status."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            return self._process.wait(SECONDS)
+        finally:
+            self._process.kill()
+
+    def _say(self, command: Event) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._events.put(json.loads(line))
+        self._events.put(None)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def until(is_so: Callable[[], bool], what: str) -> None:
+    """Wait for a condition; fails after SECONDS."""
+    end = time.monotonic() + SECONDS
+    while not is_so():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def front(directory: Path, **settings: object) -> Iterator[Front]:
+    """Run a front."""
+    made = Front(directory, **settings)
+    try:
+        yield made
+    finally:
+        made.kill()
+
+
+@contextlib.contextmanager
+def vendor(kind: str, port: int, directory: Path) -> Iterator[Vendor]:
+    """Run the vendor's library against "market" or "trade"."""
+    made = Vendor(kind, port, directory)
+    try:
+        yield made
+    finally:
+        made.close()
