@@ -160,15 +160,19 @@ class Clients:
         request = trade_pb2.SubmitOrderRequest(
             client_order_id=order_id, symbol=symbol, price=price, volume=volume, **values
         )
-        return (await self.trade.SubmitOrder(request, timeout=5)).order
+        reply: trade_pb2.SubmitOrderResponse = await self.trade.SubmitOrder(request, timeout=5)
+        return reply.order
 
     async def order(self, order_id: str) -> trade_pb2.Order:
         """Give an order as it is now."""
-        return (await self.trade.GetOrder(trade_pb2.GetOrderRequest(client_order_id=order_id), timeout=5)).order
+        request = trade_pb2.GetOrderRequest(client_order_id=order_id)
+        reply: trade_pb2.GetOrderResponse = await self.trade.GetOrder(request, timeout=5)
+        return reply.order
 
     async def books(self) -> front_pb2.GetBooksResponse:
         """Give the exchange's own books."""
-        return await self.front.GetBooks(front_pb2.GetBooksRequest(), timeout=5)
+        reply: front_pb2.GetBooksResponse = await self.front.GetBooks(front_pb2.GetBooksRequest(), timeout=5)
+        return reply
 
     async def journal(self) -> list[trade_pb2.Event]:
         """Give every event that the journal has."""

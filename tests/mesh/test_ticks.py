@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis.asyncio as redis
@@ -104,7 +105,7 @@ async def in_redis(url: str, count: int) -> list[int]:
             return bool(await client.xlen("ticks:{ru1901}") >= count)
 
         await until("ticks in Redis", all_there)
-        entries = await client.xrange("ticks:{ru1901}")
+        entries: Any = await client.xrange("ticks:{ru1901}")
     finally:
         await client.aclose()
     return [pb.Tick.FromString(next(iter(fields.values()))).seq for _, fields in entries]
