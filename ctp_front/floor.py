@@ -5,8 +5,9 @@ happened in one turn of the loop. Each account has a private flow, numbered from
 that every session of the account gets and can have replayed; the public flow tells what is open.
 
 The library takes a flow without holes and without repeats only, and stops hearing anything after a
-wrong number. Against this front it never forgets its count within a trading day, so a client that
-reconnects must use RESUME; RESTART asks for everything again, and then stumbles over it.
+wrong number. Against this front it keeps its count of a trading day, in memory and in its flow
+directory, even where it asks for everything (RESTART): a client must use RESUME, and begin with an
+empty flow directory to hear the whole day.
 """
 
 import asyncio
