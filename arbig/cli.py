@@ -13,6 +13,9 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
+# Its fork handlers crash the child of a process that uses it, and ours all exec at once.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 from arbig import config, doctor, log, mesh
 from arbig.errors import ConfigError
 from arbig.supervisor import EXIT_CONFIG

@@ -59,10 +59,6 @@ class Market(_Section):
     ring: int = Field(65_536, ge=1_024, description="ticks kept for followers that fall behind")
 
 
-class Trade(_Section):
-    """The trade service."""
-
-
 class Store(_Section):
     """The storage service."""
 
@@ -99,7 +95,6 @@ class Settings(BaseSettings):
     ctp: Ctp = Ctp()
     front: Front = Front()
     market: Market = Market()
-    trade: Trade = Trade()
     store: Store = Store()
     bridge: Bridge = Bridge()
     edge: Edge = Edge()

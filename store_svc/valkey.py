@@ -4,15 +4,13 @@ It is started again when it dies, and dies with this process, even with one that
 """
 
 import asyncio
-import contextlib
 import importlib.util
 import logging
 import os
-import sys
 from pathlib import Path
 from urllib.parse import quote
 
-from store_svc import leash
+from arbig.child import run_child
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +20,6 @@ MISSING = (
 )
 TOO_LONG = "ticks are not stored: {} is too long a path for a socket: name a server in store.redis"
 FIRST_BACKOFF, LAST_BACKOFF = 0.2, 5.0
-STOP_SECONDS = 5.0
 # The kernel's bound on the path of a unix socket.
 LONGEST_SOCKET_PATH = 107
 
@@ -67,32 +64,12 @@ class EmbeddedValkey:
         backoff = FIRST_BACKOFF
         while True:
             began = asyncio.get_running_loop().time()
-            code = await self._run_once(self._program, config)
+            code = await run_child(self._program, config, lock="valkey.lock", cwd=self._directory)
             if asyncio.get_running_loop().time() - began > LAST_BACKOFF:
                 backoff = FIRST_BACKOFF
             log.error("valkey ended", extra={"code": code, "log": self._directory / "valkey.log"})
             await asyncio.sleep(backoff)
             backoff = min(2 * backoff, LAST_BACKOFF)
-
-    async def _run_once(self, program: Path, config: Path) -> int:
-        leashed = [sys.executable, "-I", leash.__file__, str(os.getpid()), "valkey.lock"]
-        child = await asyncio.create_subprocess_exec(*leashed, str(program), str(config), cwd=self._directory)
-        try:
-            return await child.wait()
-        finally:
-            await _stop(child)
-
-
-async def _stop(child: asyncio.subprocess.Process) -> None:
-    """End the child in good order, or else at once."""
-    with contextlib.suppress(ProcessLookupError):
-        child.terminate()
-    try:
-        async with asyncio.timeout(STOP_SECONDS):
-            await child.wait()
-    except TimeoutError:
-        child.kill()
-        await child.wait()
 
 
 def find_program() -> Path | None:

@@ -10,7 +10,12 @@ from arbig.trade.v1 import trade_pb2 as pb
 from trade_svc import desk
 
 AU = Instrument(
-    symbol="au2604", price_tick=0.02, min_limit_order_volume=1, max_limit_order_volume=500, trading=True, multiplier=1000
+    symbol="au2604",
+    price_tick=0.02,
+    min_limit_order_volume=1,
+    max_limit_order_volume=500,
+    trading=True,
+    multiplier=1000,
 )
 TICK = Tick(upper_limit_price=880.0, lower_limit_price=720.0, bid_prices=[800.0], ask_prices=[800.04])
 
@@ -83,9 +88,15 @@ def test_the_same_request_again_is_the_same_order() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"price": 800.04}, {"volume": 2}, {"direction": pb.DIRECTION_SELL}, {"offset": pb.OFFSET_CLOSE}, {"symbol": "au2606"},
-     {"strategy": "other"}],
-)  # fmt: skip
+    [
+        {"price": 800.04},
+        {"volume": 2},
+        {"direction": pb.DIRECTION_SELL},
+        {"offset": pb.OFFSET_CLOSE},
+        {"symbol": "au2606"},
+        {"strategy": "other"},
+    ],
+)
 def test_the_same_id_with_other_content_is_refused(changed: dict[str, Any]) -> None:
     """Whoever reuses an id is told what differs."""
     with pytest.raises(AlreadyExists, match=next(iter(changed))):

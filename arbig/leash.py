@@ -1,9 +1,10 @@
-"""Runs a program that must not outlive us, and of which a directory must have only one.
+"""Runs a program that must not outlive us.
 
     python leash.py PARENT LOCK PROGRAM ARGUMENT...
 
-The lock belongs to the program for as long as it lives, however its parent ends; until the one
-before has gone this waits. When the parent dies, the kernel ends the program in good order.
+When the parent dies, however it dies, the kernel ends the program in good order. LOCK names a file
+of which only one program at a time may be the holder, however the holder's parent ended: until the
+one before has gone this waits. "-" means that there may be several.
 """
 
 import ctypes
@@ -22,9 +23,10 @@ def main() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(parent):
         sys.exit("the parent has gone already")
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    os.set_inheritable(handle, True)
+    if lock != "-":
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        os.set_inheritable(handle, True)
     os.execv(program[0], program)  # noqa: S606
 
 
