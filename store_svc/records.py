@@ -42,7 +42,7 @@ class Record(Generic[M]):
         """Give the row of the message; raises Unstorable."""
         return {field.name: field.read(message) for field in self._fields}
 
-    def from_row(self, row: RowMapping) -> M:
+    def from_row(self, row: RowMapping | Row) -> M:
         """Give the message that the row was made of."""
         return self.message(**{field.name: field.restore(row[field.name]) for field in self._fields})
 

@@ -12,8 +12,8 @@ as the market service still has it.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Iterable
-from typing import cast
+from collections.abc import AsyncGenerator, Awaitable, Iterable
+from typing import TypeVar, cast
 
 import grpc
 from redis.asyncio import Redis
@@ -30,6 +30,7 @@ from store_svc.valkey import EmbeddedValkey
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Replies = AsyncGenerator[SubscribeTicksResponse, None]
 
 CURSOR = "cursor:ticks"
@@ -129,9 +130,9 @@ class TickRecorder:
         if reply.ticks:
             await self._append(reply.cursor.epoch, reply.ticks)
         if reply.HasField("heartbeat"):
-            await self._redis.ping()  # so that a Redis that is down shows while the market is quiet
+            await _answer(self._redis.ping())  # so that a Redis that is down shows while the market is quiet
         elif reply.cursor != stored:
-            await self._redis.set(CURSOR, f"{reply.cursor.epoch}-{reply.cursor.seq}")
+            await _answer(self._redis.set(CURSOR, f"{reply.cursor.epoch}-{reply.cursor.seq}"))
             self.stored = reply.cursor
 
     async def _append(self, epoch: int, ticks: Iterable[Tick]) -> None:
@@ -141,16 +142,30 @@ class TickRecorder:
             bound = ("MAXLEN", "~", KEPT)
             place = f"{epoch}-{tick.seq}"
             pipeline.execute_command("XADD", stream_of(tick.symbol), *bound, place, FIELD, tick.SerializeToString())
-        for answer in await pipeline.execute(raise_on_error=False):
+        for answer in await _answer(pipeline.execute(raise_on_error=False)):
             if isinstance(answer, Exception) and not (isinstance(answer, ResponseError) and REPEATED in str(answer)):
                 raise answer
 
     async def _read_cursor(self) -> Cursor:
-        found = await self._redis.get(CURSOR)
+        found = await _answer(self._redis.get(CURSOR))
         if found is None:
             return Cursor()
         epoch, _, seq = str(found).partition("-")
         return Cursor(epoch=int(epoch), seq=int(seq))
+
+
+async def _answer(call: Awaitable[T]) -> T:
+    """Give what Redis answers, unless we were told to stop meanwhile.
+
+    redis-py waits with asyncio.wait_for, and that of Python 3.11 forgets a cancellation that comes
+    just as the wait ends.
+    """
+    try:
+        return await call
+    finally:
+        task = asyncio.current_task()
+        if task and task.cancelling():
+            raise asyncio.CancelledError
 
 
 def open_ticks(settings: Settings, subscribe: object) -> TickRecorder | NoTicks:

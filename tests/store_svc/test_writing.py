@@ -1,0 +1,98 @@
+"""One batch, one transaction; the same batch again changes nothing."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from sqlalchemy import select
+
+from arbig.config import Settings, Store
+from arbig.stream.v1.stream_pb2 import Cursor
+from arbig.trade.v1 import trade_pb2 as tr
+from store_svc import schema
+from store_svc.database import Database, open_database
+from store_svc.migrate import migrate
+from store_svc.records import Unstorable
+from store_svc.writing import Batch, read_cursor, rewind, write
+from tests.store_svc.mesh import journal, order, trade
+
+
+@pytest.fixture
+async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
+    opened = open_database(Settings(data=tmp_path, store=Store(database=database_url)))
+    await opened.write(lambda on: on.run_sync(migrate), 60)
+    yield opened
+    await opened.aclose()
+
+
+def batch(*messages: Message, after: int = 0, epoch: int = 1) -> Batch:
+    return Batch(epoch, list(journal(messages, after)))
+
+
+async def rows(database: Database, table: Any) -> list[Any]:
+    return list(await database.read(lambda on: on.execute(select(table).order_by(*table.primary_key))))
+
+
+async def stored(database: Database, *batches: Batch) -> None:
+    for one in batches:
+        await database.write(lambda on, one=one: write(on, one))  # type: ignore[misc]
+
+
+async def test_a_batch_written_again_changes_nothing(database: Database) -> None:
+    said = batch(order("a"), trade("t"), order("a", state=tr.ORDER_STATE_FILLED))
+    await stored(database, said)
+    before = [await rows(database, table) for table in (schema.orders, schema.trades, schema.streams)]
+    await stored(database, said, Batch(1, said.events[:1]), Batch(1, said.events[1:]))
+    assert [await rows(database, table) for table in (schema.orders, schema.trades, schema.streams)] == before
+    assert await database.read(read_cursor) == Cursor(epoch=1, seq=3)
+
+
+async def test_an_older_event_never_overwrites_a_newer_one(database: Database) -> None:
+    old, new = order("a", filled_volume=1), order("a", filled_volume=2)
+    await stored(database, batch(old, new), batch(old))
+    assert [row.filled_volume for row in await rows(database, schema.orders)] == [2]
+
+
+async def test_an_order_keeps_its_place_while_it_changes(database: Database) -> None:
+    await stored(database, batch(order("a"), order("b"), order("a")), batch(order("a"), order("b"), after=3))
+    assert [(row.client_order_id, row.first_seq) for row in await rows(database, schema.orders)] == [("a", 1), ("b", 2)]
+
+
+async def test_ids_that_differ_only_by_case_are_two_orders(database: Database) -> None:
+    await stored(database, batch(order("Grid-A"), order("grid-a"), order("grid-á")))
+    assert len(await rows(database, schema.orders)) == 3
+
+
+async def test_both_sides_of_a_self_trade_and_the_same_id_of_another_day_are_kept(database: Database) -> None:
+    said = trade("7"), trade("7", direction=tr.DIRECTION_SELL), trade("7", trading_day="20260310")
+    await stored(database, batch(*said))
+    assert len(await rows(database, schema.trades)) == 3
+
+
+async def test_a_trade_needs_no_order(database: Database) -> None:
+    await stored(database, batch(trade("7", client_order_id="unknown")))
+    assert len(await rows(database, schema.trades)) == 1
+
+
+async def test_a_journal_that_began_anew_is_stored_beside_the_old(database: Database) -> None:
+    await stored(database, batch(order("a"), order("b"), epoch=1), batch(order("b", volume=9), order("c"), epoch=2))
+    found = await rows(database, schema.orders)
+    assert [(row.client_order_id, row.epoch, row.volume) for row in found] == [("a", 1, 3), ("b", 1, 9), ("c", 2, 3)]
+    assert await database.read(read_cursor) == Cursor(epoch=2, seq=2)
+
+
+async def test_a_stream_that_was_rewound_is_stored_again(database: Database) -> None:
+    await stored(database, batch(order("a"), order("b")))
+    await database.write(rewind)
+    await stored(database, batch(order("a", volume=5)))
+    assert [row.volume for row in await rows(database, schema.orders)] == [5, 3]
+    assert await database.read(read_cursor) == Cursor(epoch=1, seq=1)
+
+
+async def test_a_value_that_cannot_be_kept_leaves_the_whole_batch_out(database: Database) -> None:
+    with pytest.raises(Unstorable, match="event 2: accounts: balance"):
+        await stored(database, batch(order("a"), tr.Account(account_id="sim001", balance=1e300)))
+    assert await rows(database, schema.orders) == []
+    assert await database.read(read_cursor) == Cursor()
