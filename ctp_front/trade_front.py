@@ -31,7 +31,10 @@ class Session:
     sequences: dict[int, int] = field(default_factory=dict)
 
     def next_sequence(self, series: int) -> int:
-        """Give the number of the next message of a series."""
+        """Give the number of the next reply in a series, counted from the connection on.
+
+        The login names the library's own count too, but may miss the reply that came just before it.
+        """
         self.sequences[series] = self.sequences.get(series, 0) + 1
         return self.sequences[series]
 
@@ -100,8 +103,6 @@ class TradeFront:
         answer = self._login_answer(session.key, str(account.max_order_ref))
         self._reply(session, message, [answer])
         starts = _starts(message)
-        # The library drops what does not follow the number it names, in every series.
-        session.sequences = {series: start for series, start in starts.items() if start != QUICK}
         self._floor.follow(session.connection, user, starts.get(wire.PRIVATE, 0), starts.get(wire.PUBLIC, QUICK))
         self._sessions.add(session.connection)
         facts = {"account": user, "session": session.key.session_id, "private": starts.get(wire.PRIVATE, 0)}
