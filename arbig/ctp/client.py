@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -21,6 +22,8 @@ from arbig.ctp.spi import Answer, Copier, Link, Push, Row, make_spi
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 20.0
+# From where the private and public flows come (THOST_TE_RESUME_TYPE).
+RESTART, RESUME = 0, 1
 # The API refuses a second query within a second (-3) and one while another is unanswered (-2);
 # the front asks for a later try (90).
 QUERY_RETRY_SECONDS = 0.1
@@ -159,6 +162,8 @@ async def open_client(
     """
     # Importing the binding takes a second and aborts without its locale: only when it is needed.
     module = getattr(importlib.import_module("openctp_ctp"), "mdapi" if kind == "market" else "tdapi")
+    if simulation and flow.exists():
+        shutil.rmtree(flow)
     flow.mkdir(parents=True, exist_ok=True)  # a missing directory is a SIGSEGV
     base = module.CThostFtdcMdSpi if kind == "market" else module.CThostFtdcTraderSpi
     api = (
@@ -177,8 +182,12 @@ async def open_client(
     spi = make_spi(base, inbox.put, copiers, simulation=simulation)
     api.RegisterSpi(spi)  # the API does not keep it alive: `spi` must live as long
     if kind == "trade":
-        api.SubscribePrivateTopic(0)  # RESTART: the whole trading day again, the reducer is idempotent
-        api.SubscribePublicTopic(0)  # RESTART: so that the instruments' status is known at once
+        # The whole trading day again at each login; the reducer is idempotent. Against the local
+        # front, without the vendor's handshake, the library keeps its count over a reconnect and
+        # stumbles over a repetition: there it begins with an empty directory, and resumes.
+        topic = RESUME if simulation else RESTART
+        api.SubscribePrivateTopic(topic)
+        api.SubscribePublicTopic(topic)
     api.RegisterFront(front)
     api.Init()
     log.info("connecting", extra={"api": kind, "front": front, "version": api.GetApiVersion()})
