@@ -41,7 +41,7 @@ test-long: setup-test check
 setup: $(STAMPS)/run $(STAMPS)/edge page
 
 setup-test: $(STAMPS)/dev page
-	@.ci/debian mariadbd=mariadb-server-core,mariadb-client-core redis-server=redis-server chromium=chromium,fonts-wqy-microhei
+	@.ci/debian mariadbd=mariadb-server-core,mariadb-client-core redis-server=redis-server curl=curl chromium=chromium,fonts-wqy-microhei
 
 page: $(PAGE)/dist/index.html
 

@@ -22,12 +22,12 @@ from arbig.supervisor import EXIT_CONFIG
 
 # Services are started by name: this package imports none of them.
 SERVICES = {
-    "front": "ctp_front.main",
-    "market": "market_svc.main",
-    "trade": "trade_svc.main",
-    "store": "store_svc.main",
-    "bridge": "web_bridge.main",
-    "edge": "arbig.edge",
+    "front": ("ctp_front.main", "the simulated exchange"),
+    "market": ("market_svc.main", "the market service: ticks in, followers out"),
+    "trade": ("trade_svc.main", "the trade service: orders, positions, money"),
+    "store": ("store_svc.main", "the storage: a follower that remembers"),
+    "bridge": ("web_bridge.main", "the bridge: the page and its WebSocket"),
+    "edge": ("arbig.edge", "the Envoy edge: REST, gRPC-Web, gRPC and page on one port"),
 }
 
 app = typer.Typer(
@@ -89,10 +89,12 @@ async def _until_signal(main: Awaitable[None]) -> None:
 
 
 def _service(name: str) -> Callable[[], None]:
-    def command() -> None:
-        _run(name, lambda settings: importlib.import_module(SERVICES[name]).run(settings))
+    module, what = SERVICES[name]
 
-    command.__doc__ = f"Run the {name} alone; its settings come from arbig.toml and ARBIG_* variables."
+    def command() -> None:
+        _run(name, lambda settings: importlib.import_module(module).run(settings))
+
+    command.__doc__ = f"Run {what}, alone."
     return command
 
 

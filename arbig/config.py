@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from arbig.errors import ConfigError
@@ -45,7 +46,7 @@ class Ctp(_Section):
 class Front(_Section):
     """The simulated exchange."""
 
-    replay: list[Path] = []
+    replay: list[FilePath] = []
     speed: Literal["1", "10", "max"] = "1"
     hold: bool = False
     seed: int = 1
@@ -144,8 +145,13 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise ConfigError(f"bad configuration: {wrong}") from error
+        raise ConfigError(f"bad configuration: {'; '.join(map(_wrong, error.errors()))}") from error
+
+
+def _wrong(error: ErrorDetails) -> str:
+    # Other values may hold a password.
+    value = f" ({error['input']})" if error["type"] == "path_not_file" else ""
+    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}{value}"
 
 
 def _known(name: str) -> bool:
