@@ -5,9 +5,11 @@ import importlib.util
 import json
 import logging
 import socket
+import sys
 
 import aiohttp
 import grpc
+import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from arbig.channel import open_channel
@@ -97,7 +99,7 @@ def ready_line(settings: Settings, chosen: list[str], *, as_json: bool) -> str:
     """Give the one line that says the mesh is ready, for people or as JSON."""
     page = f"http://{settings.address('bridge')}/"
     if not as_json:
-        return f"ARBIG is ready (simulated): open {page}"
+        return typer.style(f"ARBIG is ready (simulated): open {page}", bold=sys.stdout.isatty())
     line = {
         "ready": True,
         "page": page,

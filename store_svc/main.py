@@ -7,14 +7,12 @@ from arbig.channel import open_channel
 from arbig.config import Settings
 from arbig.errors import ConfigError
 from arbig.market.v1.market_pb2_grpc import MarketServiceStub
-from arbig.server import Health, serve
+from arbig.server import serve, watch_health
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
 from store_svc.database import open_database
 from store_svc.recorder import Recorder
 from store_svc.rpc import NAME, RecordService
 from store_svc.ticks import open_ticks
-
-HEALTH_SECONDS = 0.2
 
 
 async def run(settings: Settings) -> None:
@@ -31,16 +29,6 @@ async def run(settings: Settings) -> None:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(events.run())
                     group.create_task(ticks.run())
-                    group.create_task(report_health(events, set_health))
+                    group.create_task(watch_health(set_health, lambda: not events.reason))
             except* ConfigError as refused:
                 raise refused.exceptions[0] from None
-
-
-async def report_health(events: Recorder, set_health: Health) -> None:
-    """Keep the health at whether events are being stored."""
-    healthy = False
-    while True:
-        if healthy is bool(events.reason):
-            healthy = not events.reason
-            await set_health(healthy)
-        await asyncio.sleep(HEALTH_SECONDS)

@@ -122,7 +122,7 @@ class Positions:
 
     def messages(self, account_id: str, trading_day: str, orders: Iterable[pb.Order]) -> list[pb.Position]:
         """Give every side as a message; working close orders freeze lots."""
-        frozen = _frozen(orders)
+        frozen = _frozen(orders, trading_day)
         return [
             pb.Position(
                 account_id=account_id,
@@ -140,10 +140,11 @@ class Positions:
         ]
 
 
-def _frozen(orders: Iterable[pb.Order]) -> defaultdict[SideKey, list[int]]:
+def _frozen(orders: Iterable[pb.Order], trading_day: str) -> defaultdict[SideKey, list[int]]:
     frozen: defaultdict[SideKey, list[int]] = defaultdict(lambda: [0, 0])
     for order in orders:
-        if order.offset != pb.OFFSET_OPEN and order.state not in FINAL:
+        # An order is good for its day: one whose end we never heard of freezes nothing on the next.
+        if order.offset != pb.OFFSET_OPEN and order.state not in FINAL and order.trading_day == trading_day:
             key = side_of(order.symbol, order.exchange, order.direction, order.offset)
             frozen[key][order.offset == pb.OFFSET_CLOSE_TODAY] += order.volume - order.filled_volume
     return frozen

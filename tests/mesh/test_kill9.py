@@ -62,13 +62,15 @@ async def books_agree(services: Clients) -> str:
     events = await services.journal()
     orders = (await services.trade.ListOrders(pb.ListOrdersRequest())).orders
     positions = (await services.trade.ListPositions(pb.ListPositionsRequest())).positions
-    stored_orders = (await services.store.ListOrders(store_pb2.ListOrdersRequest(page_size=1000))).orders
-    stored_trades = (await services.store.ListTrades(store_pb2.ListTradesRequest(page_size=1000))).trades
+    of_today = {"trading_day": status.trading_day, "page_size": 1000}
+    stored_orders = (await services.store.ListOrders(store_pb2.ListOrdersRequest(**of_today))).orders
+    stored_trades = (await services.store.ListTrades(store_pb2.ListTradesRequest(**of_today))).trades
     stored_positions = (await services.store.ListPositions(store_pb2.ListPositionsRequest())).positions
     wrong = []
     if status.readiness != pb.READINESS_READY or status.unknown_orders:
         wrong.append(f"not settled: {status}")
-    trades = [event.trade for event in events if event.HasField("trade")]
+    today = status.trading_day
+    trades = [event.trade for event in events if event.HasField("trade") and event.trade.trading_day == today]
     at_exchange = sorted((int(one.trade_id), one.volume) for one in books.trades)
     for name, ours in (("journal", trades), ("storage", stored_trades)):
         if sorted((int(one.trade_id), one.volume) for one in ours) != at_exchange:

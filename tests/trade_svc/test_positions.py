@@ -89,9 +89,13 @@ def test_a_working_close_freezes_its_lots() -> None:
         volume=3,
         filled_volume=1,
         state=pb.ORDER_STATE_PARTIALLY_FILLED,
+        trading_day=DAY,
     )
     (message,) = positions.messages("sim", DAY, [closing])
     assert (message.today_frozen, message.yesterday_frozen) == (2, 0)
+    closing.trading_day = "20261120"
+    (message,) = positions.messages("sim", DAY, [closing])
+    assert message.today_frozen == 0  # it was good for its own day
 
 
 def test_each_difference_from_the_broker_is_named() -> None:
