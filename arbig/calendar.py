@@ -1,6 +1,6 @@
 """When something happened, by the exchange's own words: dates and times of Shanghai, never ours."""
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -32,8 +32,3 @@ def exchange_time(day: str, clock: str, milliseconds: int = 0) -> Timestamp | No
         return None
     since = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
     return Timestamp(seconds=begins + since, nanos=milliseconds % 1000 * 1_000_000)
-
-
-def shanghai_day(now: datetime) -> date:
-    """Give the natural day in Shanghai at the instant `now`."""
-    return now.astimezone(SHANGHAI).date()

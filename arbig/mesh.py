@@ -99,7 +99,8 @@ def ready_line(settings: Settings, chosen: list[str], *, as_json: bool) -> str:
     """Give the one line that says the mesh is ready, for people or as JSON."""
     page = f"http://{settings.address('bridge')}/"
     if not as_json:
-        return typer.style(f"ARBIG is ready (simulated): open {page}", bold=sys.stdout.isatty())
+        text = f"ARBIG is ready (simulated): open {page}"
+        return typer.style(text, bold=True) if sys.stdout.isatty() else text
     line = {
         "ready": True,
         "page": page,

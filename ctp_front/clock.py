@@ -4,11 +4,10 @@ The night session belongs to the next trading day, Friday's to Monday. Holidays 
 simulation is open on every weekday.
 """
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
+from arbig.calendar import SHANGHAI
 from ctp_front.orders import Moment
-
-SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 
 # The books of a day are closed at 20:30, before the night session's auction.
 _ROLLOVER = (20, 30)

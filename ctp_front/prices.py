@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from arbig.calendar import SHANGHAI
 from arbig.config import Front
 from ctp_front import clock, generator
 from ctp_front.depth import Depth
@@ -161,7 +162,7 @@ class Generated:
 
 
 def _shanghai() -> datetime:
-    return datetime.now(clock.SHANGHAI)
+    return datetime.now(SHANGHAI)
 
 
 def _moment(depth: Depth) -> Moment:

@@ -78,25 +78,8 @@ def encode(
     return _ENCODE.pack(*header) + body
 
 
-def compress(data: bytes) -> bytes:
-    """Shorten runs of zeros: E1..EF stand for 1..15 of them, E0 escapes a byte that looks like one."""
-    out = bytearray()
-    position = 0
-    while position < len(data):
-        byte = data[position]
-        run = 0
-        while run < 15 and position + run < len(data) and data[position + run] == 0:
-            run += 1
-        if run:
-            out.append(0xE0 + run)
-        else:
-            out += bytes((0xE0, byte)) if 0xE0 <= byte <= 0xEF else bytes((byte,))
-        position += run or 1
-    return bytes(out)
-
-
 def decompress(data: bytes) -> bytes:
-    """Undo `compress`."""
+    """Undo the zero-run: E1 to EF are 1 to 15 zero bytes, and E0 comes before a literal E0 to EF."""
     out = bytearray()
     position = 0
     while position < len(data):

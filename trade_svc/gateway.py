@@ -44,7 +44,6 @@ class Gateway:
         self._app_id = ctp.app_id
         self._password = _secret(ctp.password_file)
         self._auth_code = _secret(ctp.auth_code_file)
-        self._broker = {"BrokerID": ctp.broker_id}
         self._user = {"BrokerID": ctp.broker_id, "UserID": ctp.account_id}
         self._investor = {"BrokerID": ctp.broker_id, "InvestorID": ctp.account_id}
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from arbig.calendar import exchange_time, shanghai_day
+from arbig.calendar import exchange_time
 
 
 def test_a_friday_night_tick_is_on_friday() -> None:
@@ -22,8 +22,3 @@ def test_a_friday_night_tick_is_on_friday() -> None:
 def test_what_is_no_time_is_absent_and_not_guessed(day: str, clock: str) -> None:
     """An exchange that sends no date has no event time."""
     assert exchange_time(day, clock) is None
-
-
-def test_the_day_in_shanghai_begins_at_16_utc() -> None:
-    """The local date of a machine elsewhere is another one."""
-    assert shanghai_day(datetime(2026, 11, 23, 16, 0, tzinfo=UTC)).day == 24

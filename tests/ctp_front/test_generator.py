@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from arbig.calendar import SHANGHAI
 from ctp_front import clock, generator
 from ctp_front.depth import Depth
 from ctp_front.generator import Generator
@@ -101,4 +102,4 @@ def test_a_new_day_starts_from_the_settlement() -> None:
 )
 def test_the_night_belongs_to_the_next_trading_day(now: str, day: str) -> None:
     """Friday's night belongs to Monday."""
-    assert clock.trading_day(datetime.strptime(now, "%Y-%m-%d %H:%M").replace(tzinfo=clock.SHANGHAI)) == day
+    assert clock.trading_day(datetime.strptime(now, "%Y-%m-%d %H:%M").replace(tzinfo=SHANGHAI)) == day

@@ -9,6 +9,23 @@ from ctp_front import wire
 FIELDS = st.lists(st.tuples(st.integers(0, 0xFFFF), st.binary(max_size=300)), max_size=8)
 
 
+def compress(data: bytes) -> bytes:
+    """Shorten runs of zeros as the library does: E1..EF are 1 to 15 of them, E0 escapes what looks like one."""
+    out = bytearray()
+    position = 0
+    while position < len(data):
+        byte = data[position]
+        run = 0
+        while run < 15 and position + run < len(data) and data[position + run] == 0:
+            run += 1
+        if run:
+            out.append(0xE0 + run)
+        else:
+            out += bytes((0xE0, byte)) if 0xE0 <= byte <= 0xEF else bytes((byte,))
+        position += run or 1
+    return bytes(out)
+
+
 @given(tid=st.integers(0, 0xFFFFFFFF), fields=FIELDS, sequence=st.integers(0, 0xFFFFFFFF))
 def test_a_message_comes_out_as_it_went_in(tid: int, fields: list[tuple[int, bytes]], sequence: int) -> None:
     """Whatever is encoded is decoded to the same."""
@@ -19,7 +36,7 @@ def test_a_message_comes_out_as_it_went_in(tid: int, fields: list[tuple[int, byt
 @given(data=st.binary(max_size=2000))
 def test_zero_runs_are_undone(data: bytes) -> None:
     """Any bytes survive the compression that clients use."""
-    assert wire.decompress(wire.compress(data)) == data
+    assert wire.decompress(compress(data)) == data
 
 
 @given(cuts=st.lists(st.integers(1, 40), max_size=20))
@@ -36,7 +53,7 @@ def test_packets_may_arrive_in_any_pieces(cuts: list[int]) -> None:
 def test_a_compressed_message_is_read() -> None:
     """The library compresses what it sends."""
     packet = wire.encode(0x3000, [wire.field(0x1002, bytes(50) + b"\xe5")])
-    content = b"\x01\x03" + wire.compress(packet[6:])
+    content = b"\x01\x03" + compress(packet[6:])
     compressed = b"\x02\x00" + len(content).to_bytes(2, "big") + content
     assert wire.Decoder().feed(compressed) == wire.Decoder().feed(packet)
 
