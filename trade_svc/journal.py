@@ -182,6 +182,7 @@ class Journal:
             )
             return pb.Order.FromString(row[0]) if row else None
 
+        await self.append([])  # what memory has forgotten meanwhile may still be on its way to the disk
         return await self._loop.run_in_executor(self._reader, find)
 
     def recall(self) -> tuple[list[pb.Order], list[pb.Trade]]:

@@ -214,17 +214,18 @@ class OrderBook:
         lost = [order for order in self.working() if order.venue_status in ("", "a")]
         return self._unknown(lost, "the link broke before the exchange answered", now)
 
-    def resolve(self, trading_day: str, seen: Iterable[SessionKey], now: Timestamp) -> list[pb.Order]:
-        """Settle what is unknown after a later session's complete query of all orders.
+    def resolve(self, trading_day: str, session: SessionKey, now: Timestamp) -> list[pb.Order]:
+        """Settle what is unknown after a complete query of all orders, made in `session`.
 
-        An order of this day that the query does not show was never sent: the session that could
-        have sent it is over. One of an earlier day cannot be asked about any more.
+        An order of this day and of an earlier session that no report speaks of was never sent: the
+        session that could have sent it is over. One of an earlier day cannot be asked about any more.
         """
-        changed, there = [], set(seen)
+        changed = []
         for order in list(self.working()):
+            own = (order.front_id, order.session_id) == session[:2]
             if order.trading_day != trading_day:
                 changed += self._unknown([order], "the trading day ended without a last report", now)
-            elif SessionKey(order.front_id, order.session_id, order.order_ref) not in there and not order.venue_status:
+            elif not order.venue_status and not own:
                 changed += self.refuse(order, 0, "never reached CTP: a later session does not have it", now)
         return changed
 

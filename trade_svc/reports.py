@@ -129,6 +129,11 @@ def account_message(row: Row, now: Timestamp) -> pb.Account:
     )
 
 
+def status_of(row: Row) -> market_pb2.InstrumentStatus.ValueType:
+    """Read an InstrumentStatus row; a status that we have no word for is none that trades."""
+    return STATUS.get(row["InstrumentStatus"], market_pb2.INSTRUMENT_STATUS_NO_TRADING)
+
+
 def instrument_message(row: Row) -> market_pb2.Instrument | None:
     """Read an Instrument row; None for options and combinations."""
     if row["ProductClass"] != FUTURES:

@@ -16,7 +16,7 @@ from trade_svc.instruments import Instruments
 from trade_svc.journal import Body, Journal
 from trade_svc.orders import OrderBook
 from trade_svc.positions import PositionError, Positions, SideKey
-from trade_svc.reports import STATUS, DetailRow, SessionKey, order_report, trade_message
+from trade_svc.reports import DetailRow, SessionKey, order_report, status_of, trade_message
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +87,9 @@ class Trader:
 
     def load_orders(self, rows: Iterable[Row]) -> None:
         """Take in a complete query of the day's orders: what it does not show was never sent."""
-        reports = [order_report(row) for row in rows]
-        for report in reports:
-            self._write(self.book.apply(report, _now()))
-        self._write(self.book.resolve(self.trading_day, [report.session for report in reports], _now()))
+        for row in rows:
+            self._write(self.book.apply(order_report(row), _now()))
+        self._write(self.book.resolve(self.trading_day, self._session, _now()))
 
     def load_trades(self, rows: Iterable[Row]) -> None:
         """Take in a complete query of the day's trades, after the one of its orders."""
@@ -138,7 +137,7 @@ class Trader:
                 self._begin_day(push.row["TradingDay"])
                 self._write(self.book.trade(trade_message(push.row), _now()))
             case "OnRtnInstrumentStatus":
-                self._instruments.set_status(push.row["InstrumentID"], STATUS[push.row["InstrumentStatus"]])
+                self._instruments.set_status(push.row["InstrumentID"], status_of(push.row))
             case "OnRspOrderInsert" | "OnErrRtnOrderInsert" if push.error_id:
                 self._on_insert_refused(push)
             case "OnRspOrderAction" | "OnErrRtnOrderAction" if push.error_id:

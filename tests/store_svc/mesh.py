@@ -115,7 +115,7 @@ class Mesh:
     async def until(self, wanted: Callable[[GetStatusResponse], bool]) -> GetStatusResponse:
         """Wait until the status is as wanted."""
         async with asyncio.timeout(DEADLINE):
-            while not wanted(status := await self.status()):  # noqa: ASYNC110 - it is another process's state
+            while not wanted(status := await self.status()):
                 await asyncio.sleep(0.02)
         return status
 

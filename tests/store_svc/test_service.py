@@ -156,7 +156,7 @@ async def test_a_database_that_is_down_at_start_is_waited_for(own_mariadb: Serve
         await made.until_stored()
         await assert_everything_once(made, 5)
         async with asyncio.timeout(10):
-            while await health(made) != health_pb2.HealthCheckResponse.SERVING:  # noqa: ASYNC110 - as a client sees it
+            while await health(made) != health_pb2.HealthCheckResponse.SERVING:
                 await asyncio.sleep(0.05)
 
 

@@ -14,6 +14,7 @@ from trade_svc.reports import OrderReport, SessionKey
 
 NOW = Timestamp(seconds=1)
 DAY = "20261123"
+LATER = SessionKey(1, 78, "")
 SYS_ID = "         131"
 
 
@@ -225,8 +226,14 @@ def test_absence_from_a_later_sessions_query_means_never_sent() -> None:
     """The session that could have sent it is over."""
     book = book_with()
     book.lose_link(NOW)
-    (order,) = book.resolve(DAY, [], NOW)
+    (order,) = book.resolve(DAY, LATER, NOW)
     assert order.state == pb.ORDER_STATE_REJECTED
+
+
+def test_absence_proves_nothing_in_the_session_that_sent_the_order() -> None:
+    """It may still be on its way."""
+    book = book_with()
+    assert book.resolve(DAY, SessionKey(1, 77, ""), NOW) == []
 
 
 def test_an_order_of_an_earlier_day_stays_unknown() -> None:
@@ -234,7 +241,7 @@ def test_an_order_of_an_earlier_day_stays_unknown() -> None:
     book = book_with()
     book.lose_link(NOW)
     book.begin_day("20261124")
-    assert book.resolve("20261124", [], NOW) == []
+    assert book.resolve("20261124", LATER, NOW) == []
     assert book.orders["one"].state == pb.ORDER_STATE_UNKNOWN
 
 
