@@ -239,7 +239,8 @@ class Follower:
     def _conflated(self) -> Batch | None:
         items = [kept.data for kept in sorted(self._newest(self.position))]
         total = self._total()
-        self.dropped += total - self._counted - len(items)
+        # A follower that resumed is sent symbols that were counted before it came.
+        self.dropped += max(0, total - self._counted - len(items))
         self._counted = total
         self.sent += len(items)
         self.position = self._feed.head

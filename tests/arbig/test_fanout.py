@@ -123,6 +123,15 @@ async def test_latest_conflates_and_counts_what_it_dropped() -> None:
         assert follower.dropped == 3
 
 
+async def test_latest_that_resumes_has_dropped_nothing_of_its_own() -> None:
+    """What it missed while it was away was not left out by this stream."""
+    feed = feed_of(6, keys="abc")
+    with feed.follower("peer", latest=True) as follower:
+        batch = await anext(follower.batches(at(1)))
+        assert len(batch.items) == 3
+        assert follower.dropped == 0
+
+
 async def test_silence_is_filled_with_heartbeats_that_carry_the_cursor() -> None:
     """A follower of a quiet stream knows that it is quiet, not broken."""
     with feed_of(3).follower("peer") as follower:
