@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -55,6 +56,18 @@ async def trade_for_ever(services: Clients, sent: dict[str, int]) -> None:
         await asyncio.sleep(0.02)
 
 
+async def all_pages(method: Any, request: Any, field: str, trading_day: str) -> list[Any]:
+    """Give every row of a day."""
+    rows: list[Any] = []
+    token = ""
+    while True:
+        reply = await method(request(trading_day=trading_day, page_size=1000, page_token=token))
+        rows += getattr(reply, field)
+        token = reply.next_page_token
+        if not token:
+            return rows
+
+
 async def books_agree(services: Clients) -> str:
     """Compare what the trade service, the storage and the exchange say; give the differences."""
     status = await services.trade.GetStatus(pb.GetStatusRequest())
@@ -62,9 +75,12 @@ async def books_agree(services: Clients) -> str:
     events = await services.journal()
     orders = (await services.trade.ListOrders(pb.ListOrdersRequest())).orders
     positions = (await services.trade.ListPositions(pb.ListPositionsRequest())).positions
-    of_today = {"trading_day": status.trading_day, "page_size": 1000}
-    stored_orders = (await services.store.ListOrders(store_pb2.ListOrdersRequest(**of_today))).orders
-    stored_trades = (await services.store.ListTrades(store_pb2.ListTradesRequest(**of_today))).trades
+    stored_orders = await all_pages(
+        services.store.ListOrders, store_pb2.ListOrdersRequest, "orders", status.trading_day
+    )
+    stored_trades = await all_pages(
+        services.store.ListTrades, store_pb2.ListTradesRequest, "trades", status.trading_day
+    )
     stored_positions = (await services.store.ListPositions(store_pb2.ListPositionsRequest())).positions
     wrong = []
     if status.readiness != pb.READINESS_READY or status.unknown_orders:
