@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from arbig.channel import open_channel
 from arbig.market.v1.market_pb2 import Tick
-from store_svc.ticks import CURSOR, open_redis
+from arbig.market.v1.market_pb2_grpc import MarketServiceStub
+from store_svc.ticks import CURSOR, TickRecorder, open_redis
 from tests.servers import Server, start_redis
 from tests.store_svc.mesh import EPOCH, FakeMarket, Mesh, mesh
 
@@ -68,6 +70,22 @@ async def test_a_storage_that_is_cancelled_anywhere_stores_each_tick_once(own_re
         async with made.storing():
             await made.until_ticks_stored()
         await assert_every_tick_once(made, own_redis.url)
+
+
+async def test_a_recorder_of_ticks_that_is_told_to_stop_stops(own_redis: Server, tmp_path: Path) -> None:
+    async with (
+        ticking(tmp_path, own_redis.url) as made,
+        made.quoting(),
+        open_channel(made.settings.address("market")) as channel,
+    ):
+        for steps in range(60):
+            async with open_redis(own_redis.url, 2.0) as redis:
+                task = asyncio.create_task(TickRecorder(redis, MarketServiceStub(channel).SubscribeTicks).run())
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                task.cancel()
+                done, _ = await asyncio.wait({task}, timeout=5)
+                assert done, f"told after {steps} steps, it goes on"
 
 
 async def test_a_redis_that_is_killed_is_waited_for(own_redis: Server, tmp_path: Path) -> None:
