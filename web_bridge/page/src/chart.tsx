@@ -53,7 +53,8 @@ function draw(host: HTMLElement): () => void {
 // Draws one symbol, and goes on drawing until the returned function is called.
 function show(chart: IChartApi, symbol: string, step: number, redIsUp: boolean): () => void {
   const [up, down] = redIsUp ? ["#e5534b", "#3fa66b"] : ["#3fa66b", "#e5534b"];
-  const priceFormat = { type: "price", minMove: step, precision: decimals(step) } as const;
+  // Steps above 1 (rubber: 5) would give the axis labels that repeat.
+  const priceFormat = { type: "price", minMove: Math.min(step, 1), precision: decimals(step) } as const;
   const candles = chart.addSeries(CandlestickSeries, {
     upColor: up, wickUpColor: up, downColor: down, wickDownColor: down, borderVisible: false, priceFormat,
   });

@@ -16,6 +16,13 @@ export function price(value: number | undefined, step: number): string {
   return value === undefined ? NONE : value.toFixed(decimals(step));
 }
 
+// The average of several prices lies between two steps.
+export function average(value: number | undefined, step: number): string {
+  if (value === undefined) return NONE;
+  const digits = decimals(step);
+  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits + 2, useGrouping: false });
+}
+
 export function money(value: number | undefined): string {
   return value === undefined ? NONE : MONEY.format(value);
 }

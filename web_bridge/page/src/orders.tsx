@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { cancel } from "./desk";
-import { clock, count, price } from "./format";
+import { average, clock, count, price } from "./format";
 import { named, t } from "./i18n";
 import { CallError } from "./socket";
 import { orders, stepOf, trades, working } from "./store";
@@ -90,7 +90,7 @@ function OrderRow({ order }: { order: Order }) {
       <td>
         {count(order.filledVolume)}<em>/{count(order.volume)}</em>
       </td>
-      <td>{price(order.averagePrice, step)}</td>
+      <td>{average(order.averagePrice, step)}</td>
       <td class="text" title={order.statusText}>
         <span class={`state ${order.state}`} data-testid="order-state" data-state={order.state}>
           {named(order.state, "ORDER_")}

@@ -1,6 +1,6 @@
 // Open lots, and what they are worth at the last price.
 
-import { count, money, price, signed, trend } from "./format";
+import { average, count, money, signed, trend } from "./format";
 import { named, t } from "./i18n";
 import { choose, positions, stepOf, unrealised } from "./store";
 import type { Position } from "./wire";
@@ -52,7 +52,7 @@ function Row({ position }: { position: Position }) {
       <td data-testid="position-today">{count(position.today)}</td>
       <td data-testid="position-yesterday">{count(position.yesterday)}</td>
       <td>{count(position.todayFrozen + position.yesterdayFrozen)}</td>
-      <td>{price(position.openPrice, stepOf(position.symbol))}</td>
+      <td>{average(position.openPrice, stepOf(position.symbol))}</td>
       <td class={trend(profit)} data-testid="position-profit">
         {signed(profit, money)}
       </td>
