@@ -5,7 +5,7 @@ The connection may break, the service may restart: the follower names its last c
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Protocol, TypeVar
 
 import grpc
@@ -59,7 +59,7 @@ class Link:
         self.reason = f"{self.name}: {why}"
 
 
-async def follow(method: Any, request: Message, response: type[R], link: Link) -> AsyncIterator[R]:
+async def follow(method: Any, request: Message, response: type[R], link: Link) -> AsyncGenerator[R, None]:
     """Yield each `response` of the Subscribe `method`, reconnecting with the last cursor.
 
     `request.after` says where to begin, as in the contract. Raises grpc.aio.AioRpcError for what

@@ -16,7 +16,7 @@ from arbig.channel import open_channel
 from arbig.config import PORTS, Settings
 from arbig.edge import find_envoy
 from arbig.errors import ConfigError
-from arbig.supervisor import ChildError, keep
+from arbig.supervisor import keep
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +54,11 @@ async def run(settings: Settings, *, as_json: bool) -> None:
     chosen = services(settings)
     check_ports(settings, chosen)
     settings.directory("locale")  # an unwritable data directory is said once, not by each service
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for name in chosen:
-                tasks.create_task(keep(name))
-            await _all_ready(settings, chosen)
-            print(ready_line(settings, chosen, as_json=as_json), flush=True)
-    except* ChildError as group:
-        raise ConfigError(str(group.exceptions[0])) from None
+    async with asyncio.TaskGroup() as tasks:
+        for name in chosen:
+            tasks.create_task(keep(name))
+        await _all_ready(settings, chosen)
+        print(ready_line(settings, chosen, as_json=as_json), flush=True)
 
 
 async def _all_ready(settings: Settings, chosen: list[str]) -> None:

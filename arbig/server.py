@@ -91,10 +91,10 @@ async def serve(address: str, services: Sequence[tuple[str, object]]) -> AsyncIt
         server.add_insecure_port(address)
     except RuntimeError as error:
         raise ConfigError(f"cannot listen on {address}: is another program using the port? ({error})") from error
-    await set_health(False)
-    await server.start()
-    log.info("serving", extra={"address": address, "services": ",".join(names)})
     try:
+        await set_health(False)
+        await server.start()
+        log.info("serving", extra={"address": address, "services": ",".join(names)})
         yield set_health
     finally:
         await checks.enter_graceful_shutdown()

@@ -5,6 +5,7 @@ import logging
 import sys
 
 from arbig.child import run_child
+from arbig.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +16,7 @@ HEALTHY_SECONDS = 10.0
 EXIT_CONFIG = 78
 
 
-class ChildError(Exception):
+class ChildError(ConfigError):
     """A child cannot run; the message says which."""
 
 

@@ -39,6 +39,8 @@ class Database:
     def __init__(self, engine: AsyncEngine, seconds: float) -> None:
         self.engine = engine
         self.seconds = seconds
+        # A local file answers within its own time, and its driver, a thread, hangs when it is cancelled.
+        self._cancels = engine.url.get_backend_name() != "sqlite"
         # Without its password.
         self.label = engine.url.render_as_string(hide_password=True)
 
@@ -56,7 +58,7 @@ class Database:
                 return await work(connection)
 
         try:
-            return await bounded(transaction(), seconds)
+            return await bounded(transaction(), seconds, cancels=self._cancels)
         except DBAPIError as error:
             raise DatabaseDown(str(error.orig)) from error
         except TimeoutError as error:
@@ -66,14 +68,15 @@ class Database:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await bounded(self.engine.dispose(), self.seconds)
+        await bounded(self.engine.dispose(), self.seconds, cancels=self._cancels)
 
 
-async def bounded(work: Coroutine[Any, Any, T], seconds: float) -> T:
+async def bounded(work: Coroutine[Any, Any, T], seconds: float, *, cancels: bool = True) -> T:
     """Give what `work` gives; raises TimeoutError after `seconds`.
 
     asyncio.timeout is not enough: a driver that is cancelled says goodbye to the server, and to a
-    server that hangs it says it for ever. It is cancelled again until it lets go.
+    server that hangs it says it for ever. It is cancelled again until it lets go, or, where it
+    cannot be cancelled, waited for.
     """
     task = asyncio.create_task(work)
     try:
@@ -82,7 +85,8 @@ async def bounded(work: Coroutine[Any, Any, T], seconds: float) -> T:
             return task.result()
     finally:
         while not task.done():
-            task.cancel()
+            if cancels:
+                task.cancel()
             await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
     if not task.cancelled():
         return task.result()  # it ended while it was being cancelled

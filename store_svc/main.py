@@ -5,7 +5,6 @@ import contextlib
 
 from arbig.channel import open_channel
 from arbig.config import Settings
-from arbig.errors import ConfigError
 from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from arbig.server import serve, watch_health
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
@@ -24,11 +23,8 @@ async def run(settings: Settings) -> None:
     ):
         events = Recorder(database, TradeServiceStub(trade).SubscribeEvents, settings.store.batch)
         ticks = open_ticks(settings, MarketServiceStub(market).SubscribeTicks)
-        async with serve(settings.address("store"), [(NAME, RecordService(database, events, ticks))]) as set_health:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(events.run())
-                    group.create_task(ticks.run())
-                    group.create_task(watch_health(set_health, lambda: not events.reason))
-            except* ConfigError as refused:
-                raise refused.exceptions[0] from None
+        service = RecordService(database, events, ticks)
+        async with serve(settings.address("store"), [(NAME, service)]) as set_health, asyncio.TaskGroup() as group:
+            group.create_task(events.run())
+            group.create_task(ticks.run())
+            group.create_task(watch_health(set_health, lambda: not events.reason))

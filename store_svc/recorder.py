@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import TypeVar, cast
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import grpc
 from sqlalchemy import select
@@ -24,7 +24,6 @@ from store_svc.writing import Batch, read_cursor, rewind, write
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Replies = AsyncGenerator[SubscribeEventsResponse, None]
 
 FIRST_BACKOFF, LAST_BACKOFF = 0.05, 2.0
 # A migration may have to copy every row.
@@ -110,7 +109,7 @@ class Recorder:
 
     async def _read(self, ahead: Ahead) -> None:
         request = SubscribeEventsRequest(after=self.stored)
-        replies = cast("Replies", follow(self._subscribe, request, SubscribeEventsResponse, self.link))
+        replies = follow(self._subscribe, request, SubscribeEventsResponse, self.link)
         async with contextlib.aclosing(replies):
             async for reply in replies:
                 if reply.HasField("gap"):

@@ -12,8 +12,8 @@ as the market service still has it.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Iterable
-from typing import TypeVar, cast
+from collections.abc import Awaitable, Iterable
+from typing import TypeVar
 
 import grpc
 from redis.asyncio import Redis
@@ -31,7 +31,6 @@ from store_svc.valkey import EmbeddedValkey
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Replies = AsyncGenerator[SubscribeTicksResponse, None]
 
 CURSOR = "cursor:ticks"
 FIELD = "tick"
@@ -113,7 +112,7 @@ class TickRecorder:
         self._trouble = ""
         log.info("recording ticks", extra={"epoch": stored.epoch, "seq": stored.seq})
         request = SubscribeTicksRequest(after=stored, delivery=DELIVERY_EVERY)
-        replies = cast("Replies", follow(self._subscribe, request, SubscribeTicksResponse, self.link))
+        replies = follow(self._subscribe, request, SubscribeTicksResponse, self.link)
         async with contextlib.aclosing(replies):
             async for reply in replies:
                 await self._store(reply)

@@ -11,8 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from arbig.config import PORTS
+
 START_SECONDS = 60.0
 FIRST_PORT, LAST_PORT = 20_000, 32_000  # below the ephemeral range
+# Hypothesis seeds the ordinary one, and would have us take the same ports again and again.
+_RANDOM = random.SystemRandom()
 PASSWORD = "secret-of-the-test"  # noqa: S105
 MARIADB = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin")
 REDIS = shutil.which("redis-server") or shutil.which("valkey-server")
@@ -21,10 +25,20 @@ REDIS = shutil.which("redis-server") or shutil.which("valkey-server")
 def free_port() -> int:
     """Give a port of 127.0.0.1 that nobody listens on, below the ephemeral range."""
     while True:
-        port = random.randint(FIRST_PORT, LAST_PORT)
+        port = _RANDOM.randint(FIRST_PORT, LAST_PORT)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def free_base() -> int:
+    """Give a port_base below the ephemeral range whose listeners are all free."""
+    while True:
+        base = _RANDOM.randrange(FIRST_PORT, LAST_PORT, 100)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            for port in PORTS.values():
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", base + port))
+            return base
 
 
 class Server:
@@ -74,6 +88,7 @@ def start_mariadb(directory: Path) -> Iterator[Server]:
     assert MARIADB
     data, port = directory / "mariadb", free_port()
     install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
+    install.append("--skip-name-resolve")  # a fresh machine may not know its own name
     subprocess.run(
         [*install, "--user=root", "--skip-test-db"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -26,7 +26,8 @@ from arbig.front.v1 import front_pb2
 from arbig.market.v1 import market_pb2
 from arbig.server import serve
 from arbig.trade.v1 import trade_pb2
-from tests.web_bridge.mesh import FakeMarket, FakeStore, FakeTrade, free_base
+from tests.servers import free_base
+from tests.web_bridge.mesh import FakeMarket, FakeStore, FakeTrade
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,9 +4,7 @@ import contextlib
 import json
 import os
 import queue
-import random
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +17,7 @@ import grpc
 
 from arbig.front.v1 import front_pb2 as pb
 from ctp_front.rpc import SERVICE
+from tests.servers import free_base
 
 SECONDS = 30.0
 ROOT = Path(__file__).parents[2]
@@ -27,16 +26,6 @@ INVESTOR = {"BrokerID": "sim", "InvestorID": "sim001"}
 _MAIN = "import uvloop, arbig.config, arbig.log, ctp_front.main as m; arbig.log.setup('front')\n"
 _MAIN += "uvloop.run(m.run(arbig.config.load()))"
 Event = dict[str, Any]
-
-
-def free_base() -> int:
-    """Give a port base below the ephemeral range whose front ports are free."""
-    while True:
-        base = random.randrange(20_000, 31_900, 100)
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for port in (base + 50, base + 51, base + 52):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return base
 
 
 class Front:

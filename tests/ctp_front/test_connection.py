@@ -12,7 +12,7 @@ from ctp_front import connection, tids, wire
 from ctp_front.connection import listen
 from ctp_front.layout import record
 from ctp_front.market_front import MarketFront
-from tests.ctp_front.processes import free_base
+from tests.servers import free_base
 
 SUBSCRIBE = [record("SpecificInstrument", "mduser").make(InstrumentID="au2612")]
 

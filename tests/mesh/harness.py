@@ -5,10 +5,8 @@ import contextlib
 import gzip
 import json
 import os
-import random
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,22 +25,12 @@ from arbig.store.v1.store_pb2_grpc import RecordServiceStub
 from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1 import trade_pb2
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
+from tests.servers import free_base
 
 READY_SECONDS = 90.0
 REPOSITORY = Path(__file__).parents[2]
 RECORDED = REPOSITORY.parent / "shared" / "data" / "ctp-ticks"
 T = TypeVar("T")
-
-
-def free_base() -> int:
-    """Find a block of ports below the ephemeral range where nothing listens."""
-    while True:
-        base = random.randrange(20_000, 32_000, 100)
-        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
-            for port in PORTS.values():
-                probe = stack.enter_context(socket.socket())
-                probe.bind(("127.0.0.1", base + port))
-            return base
 
 
 class Mesh:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.mesh.harness import Mesh, free_base, running
+from tests.mesh.harness import Mesh, running
+from tests.servers import free_base
 
 ARBIG = [sys.executable, "-m", "arbig.cli"]
 

@@ -36,7 +36,7 @@ async def test_lots_become_yesterdays_and_resting_orders_end(tmp_path: Path) -> 
 
             await until("refused", refused)
             assert (await services.order("wrong")).error_id == 50
-            await services.submit("right", "ru1901", 12_500.0, 2, offset=pb.OFFSET_CLOSE_YESTERDAY, **sell)
+            await services.submit("right", "ru1901", 11_800.0, 2, offset=pb.OFFSET_CLOSE_YESTERDAY, **sell)
 
             async def flat() -> bool:
                 (held,) = (await services.trade.ListPositions(pb.ListPositionsRequest())).positions

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import random
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from arbig.store.v1.store_pb2 import GetStatusRequest, GetStatusResponse
 from arbig.store.v1.store_pb2_grpc import RecordServiceStub
 from arbig.trade.v1 import trade_pb2 as tr
 from store_svc.main import run
-from tests.servers import FIRST_PORT, LAST_PORT
+from tests.servers import free_base
 
 EPOCH = 1_760_000_000_000
 DEADLINE = 20.0
@@ -155,19 +153,9 @@ class Mesh:
 async def mesh(directory: Path, **store: Any) -> AsyncIterator[Mesh]:
     """Make a mesh on free ports whose storage has these settings."""
     defaults = {"redis": "none", "timeout_seconds": 2.0}
-    settings = Settings(data=directory, port_base=free_block(), store=Store(**{**defaults, **store}))
+    settings = Settings(data=directory, port_base=free_base(), store=Store(**{**defaults, **store}))
     async with contextlib.aclosing(Mesh(settings)) as made:
         yield made
-
-
-def free_block() -> int:
-    """Give a port base whose listeners are free."""
-    while True:
-        base = random.randint(FIRST_PORT, LAST_PORT - 100)
-        with contextlib.ExitStack() as probes, contextlib.suppress(OSError):
-            for offset in (10, 20, 30):
-                probes.enter_context(socket.socket()).bind(("127.0.0.1", base + offset))
-            return base
 
 
 def journal(messages: Any, head: int = 0) -> Iterator[tr.Event]:

@@ -12,7 +12,8 @@ import orjson
 
 from arbig.config import Settings
 from arbig.server import serve
-from tests.web_bridge.mesh import DEADLINE_SECONDS, FakeMarket, FakeStore, FakeTrade, free_base
+from tests.servers import free_base
+from tests.web_bridge.mesh import DEADLINE_SECONDS, FakeMarket, FakeStore, FakeTrade
 from web_bridge.main import run
 
 LINKS = 3

@@ -1,14 +1,10 @@
 """A small mesh of fake services on real gRPC, a bridge before it, and a browser's WebSocket."""
 
 import asyncio
-import contextlib
-import random
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from arbig.config import PORTS
 from arbig.errors import InvalidField, NotFound, Refused
 from arbig.fanout import Feed, element
 from arbig.market.v1 import market_pb2 as market
@@ -19,16 +15,6 @@ from arbig.trade.v1 import trade_pb2 as trade
 EPOCH = 1_700_000_000_000
 DEADLINE_SECONDS = 10.0
 ACCOUNT = "sim001"
-
-
-def free_base() -> int:
-    """Give a port_base below the ephemeral range whose listeners are all free."""
-    while True:
-        base = random.randrange(20_000, 32_000)
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            for offset in PORTS.values():
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", base + offset))
-            return base
 
 
 async def until(condition: Callable[[], Any], what: str) -> Any:
