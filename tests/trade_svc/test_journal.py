@@ -117,3 +117,19 @@ async def test_a_file_that_is_no_journal_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_text("this is not a database, and long enough to be read as one" * 20)
     with pytest.raises(ConfigError, match=r"journal\.db cannot be used"), journal_in(tmp_path):
         pass
+
+
+async def test_a_journal_that_cannot_write_ends_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits hears why, nothing is shown to followers, and the loop's handler ends the process."""
+
+    def full(_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context["exception"]))
+    with journal_in(tmp_path) as journal:
+        monkeypatch.setattr(journal, "_commit", full)
+        with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+            await journal.append([order(1)])
+        assert journal.feed.head == 0
+        assert len(faults) == 1
