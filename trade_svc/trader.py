@@ -146,9 +146,11 @@ class Trader:
                 self._on_error(push)
 
     def _on_insert_refused(self, push: Push) -> None:
-        row = push.row
-        session = self._session._replace(order_ref=row["OrderRef"].strip())
-        if order := self.book.find(session, "", "", row["OrderMemo"]):
+        # The answer comes to the session that asked. The push comes to all of the account's, without
+        # saying whose OrderRef it is: there only the memo tells our order from another terminal's.
+        mine = push.name == "OnRspOrderInsert"
+        session = self._session._replace(order_ref=push.row["OrderRef"].strip()) if mine else None
+        if order := self.book.find(session, "", "", push.row["OrderMemo"]):
             self._write(self.book.refuse(order, push.error_id, push.error_text, _now()))
 
     def _on_cancel_refused(self, push: Push) -> None:

@@ -15,6 +15,7 @@ from arbig.trade.v1 import trade_pb2 as pb
 from trade_svc.gateway import Login
 from trade_svc.instruments import Instruments
 from trade_svc.journal import Journal
+from trade_svc.orders import memo_of
 from trade_svc.reports import DetailRow
 from trade_svc.trader import Trader
 
@@ -185,13 +186,21 @@ async def test_what_the_library_does_not_take_is_refused_with_its_code(tmp_path:
         assert (order.state, order.error_id) == (pb.ORDER_STATE_REJECTED, -3)
 
 
-@pytest.mark.parametrize("name", ["OnRspOrderInsert", "OnErrRtnOrderInsert"])
-async def test_ctps_refusal_ends_the_order(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "memo"), [("OnRspOrderInsert", ""), ("OnErrRtnOrderInsert", memo_of("one"))])
+async def test_ctps_refusal_ends_the_order(name: str, memo: str, tmp_path: Path) -> None:
     """Both callbacks come, in any order; the second says nothing new."""
     with desk_in(tmp_path) as desk:
         order = await desk.trader.submit(request())
-        desk.hear(name, {"OrderRef": order.order_ref, "OrderMemo": ""}, 31)
+        desk.hear(name, {"OrderRef": order.order_ref, "OrderMemo": memo}, 31)
         assert (order.state, order.error_id) == (pb.ORDER_STATE_REJECTED, 31)
+
+
+async def test_the_refusal_of_another_terminals_order_is_not_ours(tmp_path: Path) -> None:
+    """The push names an OrderRef, but not the session it belongs to."""
+    with desk_in(tmp_path) as desk:
+        order = await desk.trader.submit(request())
+        desk.hear("OnErrRtnOrderInsert", {"OrderRef": order.order_ref, "OrderMemo": ""}, 31)
+        assert order.state == pb.ORDER_STATE_PENDING_NEW
 
 
 async def test_an_error_without_a_field_finds_its_order_by_the_request(tmp_path: Path) -> None:
