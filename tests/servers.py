@@ -88,7 +88,7 @@ def start_mariadb(directory: Path) -> Iterator[Server]:
     assert MARIADB
     data, port = directory / "mariadb", free_port()
     install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
-    install.append("--skip-name-resolve")  # a fresh machine may not know its own name
+    install.append("--force")  # a fresh machine may not know its own name
     subprocess.run(
         [*install, "--user=root", "--skip-test-db"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
