@@ -64,11 +64,28 @@ class Store(_Section):
     """The storage service."""
 
     database: str = Field("", description="SQLAlchemy URL; empty means SQLite in the data directory")
-    redis: str = Field(
-        "", description='redis:// or unix:// URL; empty means the embedded Valkey, "none" means no ticks'
-    )
+    password_file: FilePath | None = Field(None, description="of the database's user; never in the URL")
+    tls_ca: FilePath | None = Field(None, description="PEM; the database must show a certificate of this authority")
+    tls_certificate: FilePath | None = Field(None, description="PEM; ours, where the database asks for one")
+    tls_key: FilePath | None = Field(None, description="PEM; of our certificate")
+    pool_size: int = Field(5, ge=1, le=100, description="connections kept open to the database")
+    pool_overflow: int = Field(10, ge=0, le=100, description="connections more when many ask at once")
+    timeout_seconds: float = Field(10.0, gt=0, description="bound on every database and Redis call")
+    retries: int = Field(5, ge=0, le=100, description="of a caller's write that met a deadlock or a lock timeout")
     batch: int = Field(500, ge=1, le=10_000, description="events in one transaction")
-    timeout_seconds: float = Field(10.0, gt=0, description="bound on every database call")
+    redis: str = Field(
+        "", description='redis://, rediss:// or unix:// URL; empty means the embedded Valkey, "none" means no ticks'
+    )
+    redis_user: str = Field("", description="ACL user; empty means the default user")
+    redis_password_file: FilePath | None = None
+    archive: str = Field(
+        "", description='directory of the ticks\' Parquet files; empty means in the data directory, "none" means none'
+    )
+    tick_days: int = Field(5, ge=1, description="trading days kept in Redis where there is no archive")
+    log_days: int = Field(30, ge=1, description="days that system_logs are kept")
+    backup_directory: str = Field("", description="empty means in the data directory")
+    backup_hours: float = Field(24.0, ge=0, description="between two backups; 0 means none are made")
+    backup_keep: int = Field(7, ge=1, description="backups kept; older ones are removed")
 
 
 class Bridge(_Section):

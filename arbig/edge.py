@@ -20,20 +20,12 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from arbig.channel import MAX_MESSAGE
 from arbig.child import run_child
 from arbig.config import Settings
+from arbig.contracts import LISTENERS, PUBLIC
 from arbig.errors import ConfigError
-from arbig.market.v1 import market_pb2
-from arbig.store.v1 import store_pb2
 from arbig.stream.v1 import options_pb2
-from arbig.trade.v1 import trade_pb2
 
 log = logging.getLogger(__name__)
 
-# Which listener serves which contract. The front's own service is not for the outside.
-SERVICES: dict[str, ServiceDescriptor] = {
-    "market": market_pb2.DESCRIPTOR.services_by_name["MarketService"],
-    "trade": trade_pb2.DESCRIPTOR.services_by_name["TradeService"],
-    "store": store_pb2.DESCRIPTOR.services_by_name["RecordService"],
-}
 CONFIG, DESCRIPTORS = "envoy.yaml", "arbig.binpb"
 UNARY_TIMEOUT = "15s"
 MAX_CONNECTIONS = 1_000
@@ -90,7 +82,7 @@ def descriptors() -> bytes:
             add(imported)
         files.setdefault(file.name, file)
 
-    for service in SERVICES.values():
+    for _, service in PUBLIC:
         add(service.file)
     # What the details of an error are made of.
     add(error_details_pb2.DESCRIPTOR)
@@ -108,7 +100,7 @@ def allowed(service: ServiceDescriptor) -> list[MethodDescriptor]:
 
 def bootstrap(settings: Settings, descriptor_path: str) -> dict[str, Any]:
     """Give Envoy's whole configuration: one listener, no administration port."""
-    services = [_cluster(name, settings, _grpc_upstream()) for name in SERVICES]
+    services = [_cluster(name, settings, _grpc_upstream()) for name in LISTENERS]
     return {
         "static_resources": {
             "listeners": [_listener(settings, descriptor_path)],
@@ -164,7 +156,7 @@ def _listener(settings: Settings, descriptor_path: str) -> dict[str, Any]:
 def _filters(descriptor_path: str) -> list[dict[str, Any]]:
     transcoder = {
         "proto_descriptor": descriptor_path,
-        "services": [service.full_name for service in SERVICES.values()],
+        "services": [service.full_name for _, service in PUBLIC],
         # As grpc-gateway prints: camelCase, and a 0 that is there is written. An absent optional is not.
         "print_options": {"always_print_primitive_fields": True, "stream_newline_delimited": True},
         "request_validation_options": {"reject_unknown_query_parameters": True},
@@ -225,7 +217,7 @@ def _refuse_origins(trusted: list[str]) -> dict[str, Any]:
 
 
 def _methods() -> Iterator[dict[str, Any]]:
-    for name, service in SERVICES.items():
+    for name, service in PUBLIC:
         for rpc in allowed(service):
             timeout = "0s" if rpc.server_streaming else UNARY_TIMEOUT
             yield {

@@ -6,7 +6,8 @@ The migrations build on these too: what is here may grow, but never change its m
 from decimal import Decimal
 from typing import Any, TypedDict
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Numeric, String
+import orjson
+from sqlalchemy import BigInteger, DateTime, Dialect, LargeBinary, Numeric, String, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -67,3 +68,32 @@ def name(length: int) -> String:
 def moment() -> DateTime:
     """Make a point in time, UTC, to the microsecond."""
     return DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
+
+
+def words() -> Text:
+    """Make a text for people, as long as 16 MiB on MySQL."""
+    return Text().with_variant(mysql.MEDIUMTEXT(), "mysql")
+
+
+def blob() -> LargeBinary:
+    """Make bytes, as many as 16 MiB on MySQL."""
+    return LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql")
+
+
+class Document(TypeDecorator[dict[str, Any]]):
+    """A JSON object as text, its keys sorted: MariaDB's JSON, MySQL's and SQLite's are three types."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose what the engine keeps."""
+        return dialect.type_descriptor(mysql.MEDIUMTEXT() if dialect.name == "mysql" else Text())
+
+    def process_bind_param(self, value: dict[str, Any] | None, dialect: Dialect) -> str | None:
+        """Give what the engine is told."""
+        return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> dict[str, Any] | None:
+        """Give the object back."""
+        return None if value is None else orjson.loads(value)

@@ -9,9 +9,9 @@ from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from arbig.server import serve, watch_health
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
 from store_svc.database import open_database
+from store_svc.record_service import NAME, RecordService
 from store_svc.recorder import Recorder
-from store_svc.rpc import NAME, RecordService
-from store_svc.ticks import open_ticks
+from store_svc.ticks.recorder import open_ticks
 
 
 async def run(settings: Settings) -> None:

@@ -1,14 +1,17 @@
-"""Bringing the database to this version's tables, at every start."""
+"""Bringing the database to this version's tables and views, at every start."""
 
 import logging
 
 from alembic import command
+from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from arbig.errors import ConfigError
+from store_svc.schema import METADATA
+from store_svc.views import VIEWS
 
 log = logging.getLogger(__name__)
 
@@ -20,18 +23,40 @@ def config(connection: Connection | None = None) -> Config:
     return made
 
 
-def migrate(connection: Connection) -> None:
-    """Upgrade the database to the newest tables.
+def head() -> str:
+    """Give the revision of this version's tables."""
+    return str(ScriptDirectory.from_config(config()).get_current_head())
+
+
+def revision(connection: Connection) -> str:
+    """Give the revision that the database is at; empty for one without our tables.
 
     Raises ConfigError where it belongs to a newer version or to another program.
     """
-    scripts = ScriptDirectory.from_config(config())
-    known = {script.revision for script in scripts.walk_revisions()}
-    for revision in MigrationContext.configure(connection).get_current_heads():
-        if revision not in known:
+    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+    found = MigrationContext.configure(connection).get_current_heads()
+    for one in found:
+        if one not in known:
             raise ConfigError(
-                f'store.database: it is at revision "{revision}", which this version does not know:'
+                f'store.database: it is at revision "{one}", which this version does not know:'
                 " it belongs to a newer ARBIG or to another program"
             )
-    command.upgrade(config(connection), "head")
-    log.info("database ready", extra={"revision": scripts.get_current_head()})
+    return found[0] if found else ""
+
+
+def migrate(connection: Connection) -> None:
+    """Upgrade the database to the newest tables and views.
+
+    Raises ConfigError where it belongs to a newer version or to another program.
+    """
+    at = revision(connection)
+    if at != head() or not set(VIEWS) <= set(inspect(connection).get_view_names()):
+        command.upgrade(config(connection), "head")
+    log.info("database ready", extra={"revision": head(), "was": at or "empty"})
+
+
+def differences(connection: Connection) -> list[str]:
+    """Say where the live tables and views are not those of this version; empty where they are."""
+    found = [str(one) for one in compare_metadata(MigrationContext.configure(connection), METADATA)]
+    missing = sorted(set(VIEWS) - set(inspect(connection).get_view_names()))
+    return found + [f"no view {view}" for view in missing]

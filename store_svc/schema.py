@@ -1,4 +1,4 @@
-"""The tables: what the mesh remembers of its accounts, positions, orders and trades.
+"""The tables: what the mesh remembers of accounts, positions, orders, trades, strategies and logs.
 
 A column has the name of the message's field. Money and prices are exact decimals; an average is a
 quotient that no decimal holds, and is kept as the double it came as. Words of an enum are kept
@@ -10,7 +10,7 @@ which row is newer; a journal that was lost and began anew has a later epoch.
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, String, Table
 
-from store_svc.columns import TABLE_OPTIONS, Money, moment, name
+from store_svc.columns import TABLE_OPTIONS, Document, Money, blob, moment, name, words
 
 METADATA = MetaData()
 
@@ -21,6 +21,32 @@ streams = Table(
     Column("name", name(50), primary_key=True),
     Column("epoch", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
+    **TABLE_OPTIONS,
+)
+
+# The streams whose events are born here: the number of the newest one. Who makes an event locks the
+# row and takes the next number in the transaction that stores the event, so that numbers are
+# committed in their order and a follower skips none.
+sequences = Table(
+    "sequences",
+    METADATA,
+    Column("name", name(50), primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    **TABLE_OPTIONS,
+)
+
+# Events of the journal that no table can hold, with the reason.
+set_aside = Table(
+    "set_aside",
+    METADATA,
+    Column("stream", name(50), primary_key=True),
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", name(24), nullable=False),
+    Column("reason", words(), nullable=False),
+    Column("time", moment(), nullable=False),
+    Column("event", blob(), nullable=False),
     **TABLE_OPTIONS,
 )
 
@@ -94,6 +120,7 @@ orders = Table(
     Index("orders_account_newest", "account_id", "epoch", "first_seq"),
     Index("orders_symbol_newest", "symbol", "epoch", "first_seq"),
     Index("orders_trading_day_newest", "trading_day", "epoch", "first_seq"),
+    Index("orders_strategy_newest", "strategy", "epoch", "first_seq"),
     **TABLE_OPTIONS,
 )
 
@@ -116,9 +143,95 @@ trades = Table(
     Column("price", Money, nullable=False),
     Column("volume", Integer, nullable=False),
     Column("time", moment()),
+    Column("commission", Money),
     Index("trades_newest", "epoch", "seq"),
     Index("trades_account_newest", "account_id", "epoch", "seq"),
     Index("trades_symbol_newest", "symbol", "epoch", "seq"),
     Index("trades_trading_day_newest", "trading_day", "epoch", "seq"),
+    Index("trades_order", "account_id", "client_order_id"),
+    **TABLE_OPTIONS,
+)
+
+strategy_configs = Table(
+    "strategy_configs",
+    METADATA,
+    Column("strategy", name(64), primary_key=True),
+    Column("strategy_class", String(200), nullable=False),
+    Column("parameters", Document, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("description", words(), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("create_time", moment(), nullable=False),
+    Column("update_time", moment(), nullable=False),
+    Index("strategy_configs_active", "active", "strategy"),
+    **TABLE_OPTIONS,
+)
+
+# Every change of a configuration, as it was after it; rows are never changed. No foreign key: the
+# history stays when the strategy goes.
+strategy_changes = Table(
+    "strategy_changes",
+    METADATA,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", moment(), nullable=False),
+    Column("kind", name(24), nullable=False),
+    Column("strategy", name(64), nullable=False),
+    Column("strategy_class", String(200), nullable=False),
+    Column("parameters", Document, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("description", words(), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("create_time", moment(), nullable=False),
+    Column("update_time", moment(), nullable=False),
+    Index("strategy_changes_strategy_newest", "strategy", "seq"),
+    **TABLE_OPTIONS,
+)
+
+# `first_seq` is the number it was recorded under, and stays; `seq` is that of its newest change.
+strategy_triggers = Table(
+    "strategy_triggers",
+    METADATA,
+    Column("strategy", name(64), primary_key=True),
+    Column("trigger_id", name(64), primary_key=True),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("time", moment(), nullable=False),
+    Column("trading_day", name(8), nullable=False),
+    Column("condition", words(), nullable=False),
+    Column("price", Money),
+    Column("signal", name(24), nullable=False),
+    Column("action", name(24), nullable=False),
+    Column("result", name(24), nullable=False),
+    Column("account_id", name(50), nullable=False),
+    Column("client_order_id", name(100), nullable=False),
+    Column("volume", Integer),
+    Column("error_message", words(), nullable=False),
+    Column("execution_time", moment()),
+    Column("create_time", moment(), nullable=False),
+    Column("update_time", moment(), nullable=False),
+    Index("strategy_triggers_newest", "first_seq", unique=True),
+    Index("strategy_triggers_changed", "seq", unique=True),
+    Index("strategy_triggers_strategy_newest", "strategy", "first_seq"),
+    Index("strategy_triggers_strategy_changed", "strategy", "seq"),
+    Index("strategy_triggers_trading_day_newest", "trading_day", "first_seq"),
+    **TABLE_OPTIONS,
+)
+
+system_logs = Table(
+    "system_logs",
+    METADATA,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("log_id", name(64), nullable=False),
+    Column("time", moment(), nullable=False),
+    Column("level", name(24), nullable=False),
+    Column("service", name(64), nullable=False),
+    Column("module", name(200), nullable=False),
+    Column("message", words(), nullable=False),
+    Column("details", Document),
+    Index("system_logs_log_id", "log_id", unique=True),
+    Index("system_logs_time", "time"),
+    Index("system_logs_level_newest", "level", "seq"),
+    Index("system_logs_service_newest", "service", "seq"),
+    Index("system_logs_module_newest", "module", "seq"),
     **TABLE_OPTIONS,
 )

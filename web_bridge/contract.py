@@ -5,24 +5,16 @@ with `topic` options can be followed, a unary method with a role below ADMIN can
 what is not listed is denied.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 
+from arbig.contracts import PUBLIC
 from arbig.errors import ConfigError
-from arbig.market.v1 import market_pb2
-from arbig.store.v1 import store_pb2
 from arbig.stream.v1 import options_pb2
-from arbig.trade.v1 import trade_pb2
 
-# Which listener serves which contract.
-SERVICES: dict[str, ServiceDescriptor] = {
-    "market": market_pb2.DESCRIPTOR.services_by_name["MarketService"],
-    "trade": trade_pb2.DESCRIPTOR.services_by_name["TradeService"],
-    "store": store_pb2.DESCRIPTOR.services_by_name["RecordService"],
-}
 _CALLABLE = {options_pb2.ROLE_VIEWER, options_pb2.ROLE_TRADER}
 
 # One value for each placeholder of a template; None stands for any.
@@ -78,10 +70,10 @@ class Contract(NamedTuple):
     methods: dict[str, Method]
 
 
-def read(services: Mapping[str, ServiceDescriptor] = SERVICES) -> Contract:
+def read(services: Iterable[tuple[str, ServiceDescriptor]] = PUBLIC) -> Contract:
     """Walk the descriptors of `services`; raises ConfigError for a topic option that cannot work."""
     sources, methods = [], {}
-    for service, described in services.items():
+    for service, described in services:
         for rpc in described.methods:
             options = rpc.GetOptions()
             name = f"{described.full_name}/{rpc.name}"

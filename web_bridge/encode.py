@@ -27,6 +27,8 @@ def encoder(described: Descriptor) -> Encode:
     """Compile the function that makes a message of this type a dict for orjson."""
     if described.full_name == "google.protobuf.Timestamp":
         return _milliseconds
+    if described.full_name == "google.protobuf.Struct":
+        return json_format.MessageToDict  # JSON already
     every = [(field, (field.json_name, field.name, _converter(field))) for field in described.fields]
     repeated = [names for field, names in every if field.is_repeated]
     optional = [names for field, names in every if field.has_presence]

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 from arbig.channel import open_channel
 from arbig.config import Settings
+from arbig.contracts import LISTENERS
 from web_bridge import contract
 from web_bridge.calls import Caller
 from web_bridge.fan import Fan
@@ -23,7 +24,7 @@ async def run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         # Followers have connections of their own: a burst of ticks must not hold back an order.
         streams, calls = [
-            {name: await stack.enter_async_context(open_channel(settings.address(name))) for name in contract.SERVICES}
+            {name: await stack.enter_async_context(open_channel(settings.address(name))) for name in LISTENERS}
             for _ in range(2)
         ]
         fan = Fan(hub, Caller(offered.methods, calls))

@@ -13,14 +13,20 @@ from sqlalchemy import Connection
 
 from arbig.config import load
 from store_svc.database import open_database
+from store_svc.migrate import head
 from store_svc.schema import METADATA
+from store_svc.views import create_views, drop_views
 
 
 def migrate(connection: Connection) -> None:
-    """Migrate in the transaction that the connection is in."""
+    """Migrate in the transaction that the connection is in, the views out of the way meanwhile."""
     context.configure(connection=connection, target_metadata=METADATA)
     with context.begin_transaction():
+        drop_views(connection)
         context.run_migrations()
+        # An older revision's tables are not what the views ask for.
+        if context.get_context().get_current_heads() == (head(),):
+            create_views(connection)
 
 
 async def migrate_configured_database() -> None:

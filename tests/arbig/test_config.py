@@ -15,11 +15,8 @@ DOCUMENTED = Path(__file__).parents[2] / "deploy" / "arbig.toml"
 
 def defaults(model: BaseModel) -> dict[str, Any]:
     """Give what the settings are when nobody sets them, without what a file cannot say."""
-    values = model.model_dump(mode="json")
-    values.pop("data", None)
-    values.get("ctp", {}).pop("password_file", None)
-    values.get("ctp", {}).pop("auth_code_file", None)
-    return values
+    values = model.model_dump(mode="json", exclude={"data"}, exclude_none=True)
+    return dict(values)
 
 
 def test_the_documented_file_has_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from arbig import edge
 from arbig.channel import open_channel
 from arbig.config import Settings
+from arbig.contracts import PUBLIC
 from arbig.errors import ConfigError
 from arbig.front.v1 import front_pb2
 from arbig.market.v1 import market_pb2
@@ -348,7 +349,7 @@ async def test_without_envoy_it_says_how_to_get_it(tmp_path: Path, monkeypatch: 
 async def test_the_front_is_no_public_service() -> None:
     """Its methods load the dice."""
     front = front_pb2.DESCRIPTOR.services_by_name["FrontService"].full_name
-    assert front not in {service.full_name for service in edge.SERVICES.values()}
+    assert front not in {service.full_name for _, service in PUBLIC}
     assert front.encode() not in edge.descriptors()
 
 

@@ -29,7 +29,7 @@ def test_methods_for_viewers_and_traders_can_be_called() -> None:
 
 def test_admin_methods_cannot_be_called() -> None:
     """FrontService/Start is one, FrontService/GetStatus is none."""
-    front = contract.read({"front": front_pb2.DESCRIPTOR.services_by_name["FrontService"]})
+    front = contract.read([("front", front_pb2.DESCRIPTOR.services_by_name["FrontService"])])
     assert "arbig.front.v1.FrontService/GetStatus" in front.methods
     assert "arbig.front.v1.FrontService/Start" not in front.methods
 

@@ -8,7 +8,9 @@ from arbig.trade.v1 import trade_pb2 as _trade_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -20,9 +22,33 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _SortOrder:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SortOrderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SortOrder.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SORT_ORDER_UNSPECIFIED: _SortOrder.ValueType  # 0
+    """The same as NEWEST_FIRST."""
+    SORT_ORDER_NEWEST_FIRST: _SortOrder.ValueType  # 1
+    """The newest first."""
+    SORT_ORDER_OLDEST_FIRST: _SortOrder.ValueType  # 2
+    """The oldest first; rows that arrive meanwhile come on the last pages."""
+
+class SortOrder(_SortOrder, metaclass=_SortOrderEnumTypeWrapper):
+    """In which order rows are listed."""
+
+SORT_ORDER_UNSPECIFIED: SortOrder.ValueType  # 0
+"""The same as NEWEST_FIRST."""
+SORT_ORDER_NEWEST_FIRST: SortOrder.ValueType  # 1
+"""The newest first."""
+SORT_ORDER_OLDEST_FIRST: SortOrder.ValueType  # 2
+"""The oldest first; rows that arrive meanwhile come on the last pages."""
+Global___SortOrder: _TypeAlias = SortOrder  # noqa: Y015
+
 @_typing.final
 class ListOrdersRequest(_message.Message):
-    """Which orders."""
+    """Which orders. Every filter that is given must fit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -31,6 +57,12 @@ class ListOrdersRequest(_message.Message):
     TRADING_DAY_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FIRST_TRADING_DAY_FIELD_NUMBER: _builtins.int
+    LAST_TRADING_DAY_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    SORT_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Only this account; empty means all."""
     symbol: _builtins.str
@@ -40,7 +72,23 @@ class ListOrdersRequest(_message.Message):
     page_size: _builtins.int
     """At most this many; 0 means 50, more than 1000 means 1000."""
     page_token: _builtins.str
-    """From the answer before, with the same filter; empty means from the newest."""
+    """From the answer before, with the same filter; empty means from the beginning."""
+    first_trading_day: _builtins.str
+    """Only this trading day and later ones, YYYYMMDD; empty means from the first."""
+    last_trading_day: _builtins.str
+    """Only this trading day and earlier ones, YYYYMMDD; empty means to the last."""
+    strategy: _builtins.str
+    """Only orders of this strategy; empty means all."""
+    text: _builtins.str
+    """Only orders that have this text in their client_order_id or status_text; a letter of A-Z is
+    the same as the one of a-z. Empty means all.
+    """
+    sort: Global___SortOrder.ValueType
+    """Which come first."""
+    @_builtins.property
+    def states(self) -> _containers.RepeatedScalarFieldContainer[_trade_pb2.OrderState.ValueType]:
+        """Only orders that stand so; none means all."""
+
     def __init__(
         self,
         *,
@@ -49,10 +97,16 @@ class ListOrdersRequest(_message.Message):
         trading_day: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        first_trading_day: _builtins.str = ...,
+        last_trading_day: _builtins.str = ...,
+        states: _abc.Iterable[_trade_pb2.OrderState.ValueType] | None = ...,
+        strategy: _builtins.str = ...,
+        text: _builtins.str = ...,
+        sort: Global___SortOrder.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token", "symbol", b"symbol", "trading_day", b"trading_day"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "first_trading_day", b"first_trading_day", "last_trading_day", b"last_trading_day", "page_size", b"page_size", "page_token", b"page_token", "sort", b"sort", "states", b"states", "strategy", b"strategy", "symbol", b"symbol", "text", b"text", "trading_day", b"trading_day"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -87,8 +141,58 @@ class ListOrdersResponse(_message.Message):
 Global___ListOrdersResponse: _TypeAlias = ListOrdersResponse  # noqa: Y015
 
 @_typing.final
+class GetOrderRequest(_message.Message):
+    """Which order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account, required."""
+    client_order_id: _builtins.str
+    """Required."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        client_order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "client_order_id", b"client_order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOrderRequest: _TypeAlias = GetOrderRequest  # noqa: Y015
+
+@_typing.final
+class GetOrderResponse(_message.Message):
+    """The order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def order(self) -> _trade_pb2.Order:
+        """As it last was."""
+
+    def __init__(
+        self,
+        *,
+        order: _trade_pb2.Order | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOrderResponse: _TypeAlias = GetOrderResponse  # noqa: Y015
+
+@_typing.final
 class ListTradesRequest(_message.Message):
-    """Which trades."""
+    """Which trades. Every filter that is given must fit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -97,6 +201,11 @@ class ListTradesRequest(_message.Message):
     TRADING_DAY_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FIRST_TRADING_DAY_FIELD_NUMBER: _builtins.int
+    LAST_TRADING_DAY_FIELD_NUMBER: _builtins.int
+    CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    SORT_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Only this account; empty means all."""
     symbol: _builtins.str
@@ -106,7 +215,17 @@ class ListTradesRequest(_message.Message):
     page_size: _builtins.int
     """At most this many; 0 means 50, more than 1000 means 1000."""
     page_token: _builtins.str
-    """From the answer before, with the same filter; empty means from the newest."""
+    """From the answer before, with the same filter; empty means from the beginning."""
+    first_trading_day: _builtins.str
+    """Only this trading day and later ones, YYYYMMDD; empty means from the first."""
+    last_trading_day: _builtins.str
+    """Only this trading day and earlier ones, YYYYMMDD; empty means to the last."""
+    client_order_id: _builtins.str
+    """Only trades of this order; empty means all."""
+    strategy: _builtins.str
+    """Only trades of orders of this strategy; empty means all."""
+    sort: Global___SortOrder.ValueType
+    """Which come first."""
     def __init__(
         self,
         *,
@@ -115,10 +234,15 @@ class ListTradesRequest(_message.Message):
         trading_day: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        first_trading_day: _builtins.str = ...,
+        last_trading_day: _builtins.str = ...,
+        client_order_id: _builtins.str = ...,
+        strategy: _builtins.str = ...,
+        sort: Global___SortOrder.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "page_size", b"page_size", "page_token", b"page_token", "symbol", b"symbol", "trading_day", b"trading_day"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "client_order_id", b"client_order_id", "first_trading_day", b"first_trading_day", "last_trading_day", b"last_trading_day", "page_size", b"page_size", "page_token", b"page_token", "sort", b"sort", "strategy", b"strategy", "symbol", b"symbol", "trading_day", b"trading_day"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -153,26 +277,106 @@ class ListTradesResponse(_message.Message):
 Global___ListTradesResponse: _TypeAlias = ListTradesResponse  # noqa: Y015
 
 @_typing.final
+class GetTradeRequest(_message.Message):
+    """Which trade; all fields are required, for trade ids repeat from day to day and the two sides of
+    a self-trade share one.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TRADING_DAY_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    TRADE_ID_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    trading_day: _builtins.str
+    """YYYYMMDD."""
+    exchange: _builtins.str
+    """"SHFE"."""
+    trade_id: _builtins.str
+    """The exchange's number, without blanks."""
+    direction: _trade_pb2.Direction.ValueType
+    """Buy or sell."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        trading_day: _builtins.str = ...,
+        exchange: _builtins.str = ...,
+        trade_id: _builtins.str = ...,
+        direction: _trade_pb2.Direction.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "direction", b"direction", "exchange", b"exchange", "trade_id", b"trade_id", "trading_day", b"trading_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTradeRequest: _TypeAlias = GetTradeRequest  # noqa: Y015
+
+@_typing.final
+class GetTradeResponse(_message.Message):
+    """The trade."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trade(self) -> _trade_pb2.Trade:
+        """The trade."""
+
+    def __init__(
+        self,
+        *,
+        trade: _trade_pb2.Trade | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["trade", b"trade"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trade", b"trade"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTradeResponse: _TypeAlias = GetTradeResponse  # noqa: Y015
+
+@_typing.final
 class ListPositionsRequest(_message.Message):
-    """Which positions."""
+    """Which positions. Every filter that is given must fit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     SYMBOL_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Only this account; empty means all."""
     symbol: _builtins.str
     """Only this instrument; empty means all."""
+    side: _trade_pb2.PositionSide.ValueType
+    """Only this side; UNSPECIFIED means both."""
+    open: _builtins.bool
+    """Only sides that have lots."""
+    page_size: _builtins.int
+    """At most this many; 0 and more than 1000 mean 1000."""
+    page_token: _builtins.str
+    """From the answer before, with the same filter; empty means from the first."""
     def __init__(
         self,
         *,
         account_id: _builtins.str = ...,
         symbol: _builtins.str = ...,
+        side: _trade_pb2.PositionSide.ValueType = ...,
+        open: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "open", b"open", "page_size", b"page_size", "page_token", b"page_token", "side", b"side", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -185,6 +389,9 @@ class ListPositionsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     POSITIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Names the next page; empty after the last one."""
     @_builtins.property
     def positions(self) -> _containers.RepeatedCompositeFieldContainer[_trade_pb2.Position]:
         """In order of account, symbol and side."""
@@ -193,27 +400,91 @@ class ListPositionsResponse(_message.Message):
         self,
         *,
         positions: _abc.Iterable[_trade_pb2.Position] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["positions", b"positions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "positions", b"positions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListPositionsResponse: _TypeAlias = ListPositionsResponse  # noqa: Y015
 
 @_typing.final
-class ListAccountsRequest(_message.Message):
-    """Nothing to say."""
+class GetPositionRequest(_message.Message):
+    """Which position side; all fields are required."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    symbol: _builtins.str
+    """The instrument."""
+    side: _trade_pb2.PositionSide.ValueType
+    """Long or short."""
     def __init__(
         self,
+        *,
+        account_id: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        side: _trade_pb2.PositionSide.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "side", b"side", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPositionRequest: _TypeAlias = GetPositionRequest  # noqa: Y015
+
+@_typing.final
+class GetPositionResponse(_message.Message):
+    """The position side."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def position(self) -> _trade_pb2.Position:
+        """As it last was."""
+
+    def __init__(
+        self,
+        *,
+        position: _trade_pb2.Position | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPositionResponse: _TypeAlias = GetPositionResponse  # noqa: Y015
+
+@_typing.final
+class ListAccountsRequest(_message.Message):
+    """Which accounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most this many; 0 and more than 1000 mean 1000."""
+    page_token: _builtins.str
+    """From the answer before; empty means from the first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -226,6 +497,9 @@ class ListAccountsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ACCOUNTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Names the next page; empty after the last one."""
     @_builtins.property
     def accounts(self) -> _containers.RepeatedCompositeFieldContainer[_trade_pb2.Account]:
         """In order of their ids."""
@@ -234,14 +508,413 @@ class ListAccountsResponse(_message.Message):
         self,
         *,
         accounts: _abc.Iterable[_trade_pb2.Account] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAccountsResponse: _TypeAlias = ListAccountsResponse  # noqa: Y015
+
+@_typing.final
+class GetAccountRequest(_message.Message):
+    """Which account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """Required."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountRequest: _TypeAlias = GetAccountRequest  # noqa: Y015
+
+@_typing.final
+class GetAccountResponse(_message.Message):
+    """The account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account(self) -> _trade_pb2.Account:
+        """As it last was."""
+
+    def __init__(
+        self,
+        *,
+        account: _trade_pb2.Account | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetAccountResponse: _TypeAlias = GetAccountResponse  # noqa: Y015
+
+@_typing.final
+class AccountSummary(_message.Message):
+    """An account with what it holds, in yuan."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
+    AVAILABLE_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    POSITION_PROFIT_FIELD_NUMBER: _builtins.int
+    CLOSE_PROFIT_FIELD_NUMBER: _builtins.int
+    COMMISSION_FIELD_NUMBER: _builtins.int
+    RISK_RATIO_FIELD_NUMBER: _builtins.int
+    POSITION_COUNT_FIELD_NUMBER: _builtins.int
+    POSITION_VOLUME_FIELD_NUMBER: _builtins.int
+    TRADING_DAY_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    balance: _builtins.float
+    """Dynamic equity."""
+    available: _builtins.float
+    """What can still be used."""
+    margin: _builtins.float
+    """Margin of the positions."""
+    position_profit: _builtins.float
+    """Profit of what is open."""
+    close_profit: _builtins.float
+    """Profit of what was closed that trading day."""
+    commission: _builtins.float
+    """Commission paid that trading day."""
+    risk_ratio: _builtins.float
+    """Margin as a share of the balance; absent without a balance above 0."""
+    position_count: _builtins.int
+    """Position sides with lots."""
+    position_volume: _builtins.int
+    """Lots of all sides."""
+    trading_day: _builtins.str
+    """YYYYMMDD of the account's last report."""
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """When the broker last reported it."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        balance: _builtins.float = ...,
+        available: _builtins.float = ...,
+        margin: _builtins.float = ...,
+        position_profit: _builtins.float = ...,
+        close_profit: _builtins.float = ...,
+        commission: _builtins.float = ...,
+        risk_ratio: _builtins.float | None = ...,
+        position_count: _builtins.int = ...,
+        position_volume: _builtins.int = ...,
+        trading_day: _builtins.str = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_risk_ratio", b"_risk_ratio", "risk_ratio", b"risk_ratio", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_risk_ratio", b"_risk_ratio", "account_id", b"account_id", "available", b"available", "balance", b"balance", "close_profit", b"close_profit", "commission", b"commission", "margin", b"margin", "position_count", b"position_count", "position_profit", b"position_profit", "position_volume", b"position_volume", "risk_ratio", b"risk_ratio", "trading_day", b"trading_day", "update_time", b"update_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__risk_ratio: _TypeAlias = _typing.Literal["risk_ratio"]  # noqa: Y015
+    _WhichOneofArgType__risk_ratio: _TypeAlias = _typing.Literal["_risk_ratio", b"_risk_ratio"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__risk_ratio) -> _WhichOneofReturnType__risk_ratio | None: ...
+
+Global___AccountSummary: _TypeAlias = AccountSummary  # noqa: Y015
+
+@_typing.final
+class ListAccountSummariesRequest(_message.Message):
+    """Which accounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """Only this account; empty means all."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAccountSummariesRequest: _TypeAlias = ListAccountSummariesRequest  # noqa: Y015
+
+@_typing.final
+class ListAccountSummariesResponse(_message.Message):
+    """The accounts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMMARIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountSummary]:
+        """In order of their ids."""
+
+    def __init__(
+        self,
+        *,
+        summaries: _abc.Iterable[Global___AccountSummary] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["summaries", b"summaries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAccountSummariesResponse: _TypeAlias = ListAccountSummariesResponse  # noqa: Y015
+
+@_typing.final
+class DailyTradeSummary(_message.Message):
+    """What an account traded on one trading day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TRADING_DAY_FIELD_NUMBER: _builtins.int
+    TRADE_COUNT_FIELD_NUMBER: _builtins.int
+    BUY_VOLUME_FIELD_NUMBER: _builtins.int
+    SELL_VOLUME_FIELD_NUMBER: _builtins.int
+    COMMISSION_FIELD_NUMBER: _builtins.int
+    FIRST_TRADE_TIME_FIELD_NUMBER: _builtins.int
+    LAST_TRADE_TIME_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    trading_day: _builtins.str
+    """YYYYMMDD."""
+    trade_count: _builtins.int
+    """Fills."""
+    buy_volume: _builtins.int
+    """Lots bought."""
+    sell_volume: _builtins.int
+    """Lots sold."""
+    commission: _builtins.float
+    """Commission in yuan; absent while that of any of the trades is not known."""
+    @_builtins.property
+    def first_trade_time(self) -> _timestamp_pb2.Timestamp:
+        """When the first was."""
+
+    @_builtins.property
+    def last_trade_time(self) -> _timestamp_pb2.Timestamp:
+        """When the last was."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        trading_day: _builtins.str = ...,
+        trade_count: _builtins.int = ...,
+        buy_volume: _builtins.int = ...,
+        sell_volume: _builtins.int = ...,
+        commission: _builtins.float | None = ...,
+        first_trade_time: _timestamp_pb2.Timestamp | None = ...,
+        last_trade_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_commission", b"_commission", "commission", b"commission", "first_trade_time", b"first_trade_time", "last_trade_time", b"last_trade_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_commission", b"_commission", "account_id", b"account_id", "buy_volume", b"buy_volume", "commission", b"commission", "first_trade_time", b"first_trade_time", "last_trade_time", b"last_trade_time", "sell_volume", b"sell_volume", "trade_count", b"trade_count", "trading_day", b"trading_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__commission: _TypeAlias = _typing.Literal["commission"]  # noqa: Y015
+    _WhichOneofArgType__commission: _TypeAlias = _typing.Literal["_commission", b"_commission"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__commission) -> _WhichOneofReturnType__commission | None: ...
+
+Global___DailyTradeSummary: _TypeAlias = DailyTradeSummary  # noqa: Y015
+
+@_typing.final
+class ListDailyTradeSummariesRequest(_message.Message):
+    """Which days. Every filter that is given must fit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    FIRST_TRADING_DAY_FIELD_NUMBER: _builtins.int
+    LAST_TRADING_DAY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """Only this account; empty means all."""
+    first_trading_day: _builtins.str
+    """Only this trading day and later ones, YYYYMMDD; empty means from the first."""
+    last_trading_day: _builtins.str
+    """Only this trading day and earlier ones, YYYYMMDD; empty means to the last."""
+    page_size: _builtins.int
+    """At most this many; 0 means 50, more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From the answer before, with the same filter; empty means from the newest."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        first_trading_day: _builtins.str = ...,
+        last_trading_day: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "first_trading_day", b"first_trading_day", "last_trading_day", b"last_trading_day", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDailyTradeSummariesRequest: _TypeAlias = ListDailyTradeSummariesRequest  # noqa: Y015
+
+@_typing.final
+class ListDailyTradeSummariesResponse(_message.Message):
+    """The days."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMMARIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Names the next page; empty after the last one."""
+    @_builtins.property
+    def summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___DailyTradeSummary]:
+        """The newest first, by account within a day."""
+
+    def __init__(
+        self,
+        *,
+        summaries: _abc.Iterable[Global___DailyTradeSummary] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "summaries", b"summaries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDailyTradeSummariesResponse: _TypeAlias = ListDailyTradeSummariesResponse  # noqa: Y015
+
+@_typing.final
+class TriggerSummary(_message.Message):
+    """What a strategy triggered on one trading day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    TRADING_DAY_FIELD_NUMBER: _builtins.int
+    TRIGGER_COUNT_FIELD_NUMBER: _builtins.int
+    SUCCESS_COUNT_FIELD_NUMBER: _builtins.int
+    FAILED_COUNT_FIELD_NUMBER: _builtins.int
+    SIGNAL_COUNT_FIELD_NUMBER: _builtins.int
+    AVERAGE_PRICE_FIELD_NUMBER: _builtins.int
+    strategy: _builtins.str
+    """The strategy."""
+    trading_day: _builtins.str
+    """YYYYMMDD; empty for triggers of before any trading day was known."""
+    trigger_count: _builtins.int
+    """Triggers."""
+    success_count: _builtins.int
+    """Those that ended in SUCCESS."""
+    failed_count: _builtins.int
+    """Those that ended in FAILED."""
+    signal_count: _builtins.int
+    """Those that wanted a trade: every signal but HOLD."""
+    average_price: _builtins.float
+    """The average of their prices; absent where none has one."""
+    def __init__(
+        self,
+        *,
+        strategy: _builtins.str = ...,
+        trading_day: _builtins.str = ...,
+        trigger_count: _builtins.int = ...,
+        success_count: _builtins.int = ...,
+        failed_count: _builtins.int = ...,
+        signal_count: _builtins.int = ...,
+        average_price: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "average_price", b"average_price"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "average_price", b"average_price", "failed_count", b"failed_count", "signal_count", b"signal_count", "strategy", b"strategy", "success_count", b"success_count", "trading_day", b"trading_day", "trigger_count", b"trigger_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__average_price: _TypeAlias = _typing.Literal["average_price"]  # noqa: Y015
+    _WhichOneofArgType__average_price: _TypeAlias = _typing.Literal["_average_price", b"_average_price"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__average_price) -> _WhichOneofReturnType__average_price | None: ...
+
+Global___TriggerSummary: _TypeAlias = TriggerSummary  # noqa: Y015
+
+@_typing.final
+class ListTriggerSummariesRequest(_message.Message):
+    """Which days. Every filter that is given must fit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    FIRST_TRADING_DAY_FIELD_NUMBER: _builtins.int
+    LAST_TRADING_DAY_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    strategy: _builtins.str
+    """Only this strategy; empty means all."""
+    first_trading_day: _builtins.str
+    """Only this trading day and later ones, YYYYMMDD; empty means from the first."""
+    last_trading_day: _builtins.str
+    """Only this trading day and earlier ones, YYYYMMDD; empty means to the last."""
+    page_size: _builtins.int
+    """At most this many; 0 means 50, more than 1000 means 1000."""
+    page_token: _builtins.str
+    """From the answer before, with the same filter; empty means from the newest."""
+    def __init__(
+        self,
+        *,
+        strategy: _builtins.str = ...,
+        first_trading_day: _builtins.str = ...,
+        last_trading_day: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_trading_day", b"first_trading_day", "last_trading_day", b"last_trading_day", "page_size", b"page_size", "page_token", b"page_token", "strategy", b"strategy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTriggerSummariesRequest: _TypeAlias = ListTriggerSummariesRequest  # noqa: Y015
+
+@_typing.final
+class ListTriggerSummariesResponse(_message.Message):
+    """The days."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMMARIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Names the next page; empty after the last one."""
+    @_builtins.property
+    def summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TriggerSummary]:
+        """The newest first, by strategy within a day."""
+
+    def __init__(
+        self,
+        *,
+        summaries: _abc.Iterable[Global___TriggerSummary] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "summaries", b"summaries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTriggerSummariesResponse: _TypeAlias = ListTriggerSummariesResponse  # noqa: Y015
 
 @_typing.final
 class GetStatusRequest(_message.Message):
@@ -272,6 +945,11 @@ class GetStatusResponse(_message.Message):
     TICKS_FIELD_NUMBER: _builtins.int
     DATABASE_FIELD_NUMBER: _builtins.int
     TICKS_REASON_FIELD_NUMBER: _builtins.int
+    SET_ASIDE_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    ARCHIVE_REASON_FIELD_NUMBER: _builtins.int
+    BACKUP_TIME_FIELD_NUMBER: _builtins.int
+    BACKUP_REASON_FIELD_NUMBER: _builtins.int
     ready: _builtins.bool
     """Whether events are being stored."""
     reason: _builtins.str
@@ -280,6 +958,16 @@ class GetStatusResponse(_message.Message):
     """The database, without its password: "sqlite+aiosqlite:///data/store.db"."""
     ticks_reason: _builtins.str
     """What keeps ticks from being stored, for people; empty when they are, or when none are wanted."""
+    set_aside: _builtins.int
+    """Events that no table can hold: they were set aside, and the rest went on. More than 0 needs a
+    person: AdminService.ListSetAside says which and why.
+    """
+    revision: _builtins.str
+    """What the tables are at: "0002". Empty until the database was reached."""
+    archive_reason: _builtins.str
+    """What keeps ticks from the archive, for people; empty when they get there, or none is kept."""
+    backup_reason: _builtins.str
+    """What was wrong with the last backup, for people; empty when nothing was."""
     @_builtins.property
     def events(self) -> _stream_pb2.Cursor:
         """The last trade event that the database has."""
@@ -287,6 +975,10 @@ class GetStatusResponse(_message.Message):
     @_builtins.property
     def ticks(self) -> _stream_pb2.Cursor:
         """The last tick that Redis has; absent where no Redis is configured."""
+
+    @_builtins.property
+    def backup_time(self) -> _timestamp_pb2.Timestamp:
+        """When the newest backup that proved itself was begun; absent where there is none."""
 
     def __init__(
         self,
@@ -297,10 +989,15 @@ class GetStatusResponse(_message.Message):
         ticks: _stream_pb2.Cursor | None = ...,
         database: _builtins.str = ...,
         ticks_reason: _builtins.str = ...,
+        set_aside: _builtins.int = ...,
+        revision: _builtins.str = ...,
+        archive_reason: _builtins.str = ...,
+        backup_time: _timestamp_pb2.Timestamp | None = ...,
+        backup_reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "ticks", b"ticks"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["backup_time", b"backup_time", "events", b"events", "ticks", b"ticks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["database", b"database", "events", b"events", "ready", b"ready", "reason", b"reason", "ticks", b"ticks", "ticks_reason", b"ticks_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_reason", b"archive_reason", "backup_reason", b"backup_reason", "backup_time", b"backup_time", "database", b"database", "events", b"events", "ready", b"ready", "reason", b"reason", "revision", b"revision", "set_aside", b"set_aside", "ticks", b"ticks", "ticks_reason", b"ticks_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

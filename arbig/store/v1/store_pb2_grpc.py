@@ -41,20 +41,55 @@ class RecordServiceStub:
                 request_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListOrdersRequest.SerializeToString,
                 response_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListOrdersResponse.FromString,
                 _registered_method=True)
+        self.GetOrder = channel.unary_unary(
+                '/arbig.store.v1.RecordService/GetOrder',
+                request_serializer=arbig_dot_store_dot_v1_dot_store__pb2.GetOrderRequest.SerializeToString,
+                response_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.GetOrderResponse.FromString,
+                _registered_method=True)
         self.ListTrades = channel.unary_unary(
                 '/arbig.store.v1.RecordService/ListTrades',
                 request_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListTradesRequest.SerializeToString,
                 response_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListTradesResponse.FromString,
+                _registered_method=True)
+        self.GetTrade = channel.unary_unary(
+                '/arbig.store.v1.RecordService/GetTrade',
+                request_serializer=arbig_dot_store_dot_v1_dot_store__pb2.GetTradeRequest.SerializeToString,
+                response_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.GetTradeResponse.FromString,
                 _registered_method=True)
         self.ListPositions = channel.unary_unary(
                 '/arbig.store.v1.RecordService/ListPositions',
                 request_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListPositionsRequest.SerializeToString,
                 response_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListPositionsResponse.FromString,
                 _registered_method=True)
+        self.GetPosition = channel.unary_unary(
+                '/arbig.store.v1.RecordService/GetPosition',
+                request_serializer=arbig_dot_store_dot_v1_dot_store__pb2.GetPositionRequest.SerializeToString,
+                response_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.GetPositionResponse.FromString,
+                _registered_method=True)
         self.ListAccounts = channel.unary_unary(
                 '/arbig.store.v1.RecordService/ListAccounts',
                 request_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListAccountsRequest.SerializeToString,
                 response_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListAccountsResponse.FromString,
+                _registered_method=True)
+        self.GetAccount = channel.unary_unary(
+                '/arbig.store.v1.RecordService/GetAccount',
+                request_serializer=arbig_dot_store_dot_v1_dot_store__pb2.GetAccountRequest.SerializeToString,
+                response_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.GetAccountResponse.FromString,
+                _registered_method=True)
+        self.ListAccountSummaries = channel.unary_unary(
+                '/arbig.store.v1.RecordService/ListAccountSummaries',
+                request_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListAccountSummariesRequest.SerializeToString,
+                response_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListAccountSummariesResponse.FromString,
+                _registered_method=True)
+        self.ListDailyTradeSummaries = channel.unary_unary(
+                '/arbig.store.v1.RecordService/ListDailyTradeSummaries',
+                request_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListDailyTradeSummariesRequest.SerializeToString,
+                response_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListDailyTradeSummariesResponse.FromString,
+                _registered_method=True)
+        self.ListTriggerSummaries = channel.unary_unary(
+                '/arbig.store.v1.RecordService/ListTriggerSummaries',
+                request_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListTriggerSummariesRequest.SerializeToString,
+                response_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListTriggerSummariesResponse.FromString,
                 _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/arbig.store.v1.RecordService/GetStatus',
@@ -69,16 +104,31 @@ class RecordServiceServicer:
     """
 
     def ListOrders(self, request, context):
-        """Orders, the newest first (by the journal's number of their first event).
+        """Orders, the newest first (by the journal's number of their first event) unless asked otherwise.
 
-        INVALID_ARGUMENT: a page token that this method did not give out for this filter.
+        Orders that arrive meanwhile neither repeat nor hide one of a later page. INVALID_ARGUMENT: a
+        page token that this method did not give out for this filter, or a filter that cannot be.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOrder(self, request, context):
+        """One order, of any day. NOT_FOUND: none of that name is stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTrades(self, request, context):
-        """Trades, the newest first.
+        """Trades, the newest first unless asked otherwise. Pages and errors are those of ListOrders.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTrade(self, request, context):
+        """One trade, by its whole name. NOT_FOUND: none of that name is stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -91,8 +141,45 @@ class RecordServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPosition(self, request, context):
+        """One position side as it last was. NOT_FOUND: it is not stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAccounts(self, request, context):
         """Accounts as they last were, in order of their ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccount(self, request, context):
+        """One account as it last was. NOT_FOUND: it is not stored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccountSummaries(self, request, context):
+        """Each account with what it holds, in order of the ids: the view account_summary.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDailyTradeSummaries(self, request, context):
+        """What was traded on each trading day, the newest first, by account within a day: the view
+        daily_trade_summary. A night session belongs to the trading day that follows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTriggerSummaries(self, request, context):
+        """What each strategy triggered on each trading day, the newest first, by strategy within a day:
+        the view strategy_trigger_summary.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -113,20 +200,55 @@ def add_RecordServiceServicer_to_server(servicer, server):
                     request_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListOrdersRequest.FromString,
                     response_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListOrdersResponse.SerializeToString,
             ),
+            'GetOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOrder,
+                    request_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.GetOrderRequest.FromString,
+                    response_serializer=arbig_dot_store_dot_v1_dot_store__pb2.GetOrderResponse.SerializeToString,
+            ),
             'ListTrades': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTrades,
                     request_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListTradesRequest.FromString,
                     response_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListTradesResponse.SerializeToString,
+            ),
+            'GetTrade': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTrade,
+                    request_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.GetTradeRequest.FromString,
+                    response_serializer=arbig_dot_store_dot_v1_dot_store__pb2.GetTradeResponse.SerializeToString,
             ),
             'ListPositions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPositions,
                     request_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListPositionsRequest.FromString,
                     response_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListPositionsResponse.SerializeToString,
             ),
+            'GetPosition': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPosition,
+                    request_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.GetPositionRequest.FromString,
+                    response_serializer=arbig_dot_store_dot_v1_dot_store__pb2.GetPositionResponse.SerializeToString,
+            ),
             'ListAccounts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAccounts,
                     request_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListAccountsRequest.FromString,
                     response_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListAccountsResponse.SerializeToString,
+            ),
+            'GetAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccount,
+                    request_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.GetAccountRequest.FromString,
+                    response_serializer=arbig_dot_store_dot_v1_dot_store__pb2.GetAccountResponse.SerializeToString,
+            ),
+            'ListAccountSummaries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccountSummaries,
+                    request_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListAccountSummariesRequest.FromString,
+                    response_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListAccountSummariesResponse.SerializeToString,
+            ),
+            'ListDailyTradeSummaries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDailyTradeSummaries,
+                    request_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListDailyTradeSummariesRequest.FromString,
+                    response_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListDailyTradeSummariesResponse.SerializeToString,
+            ),
+            'ListTriggerSummaries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTriggerSummaries,
+                    request_deserializer=arbig_dot_store_dot_v1_dot_store__pb2.ListTriggerSummariesRequest.FromString,
+                    response_serializer=arbig_dot_store_dot_v1_dot_store__pb2.ListTriggerSummariesResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -174,6 +296,33 @@ class RecordService:
             _registered_method=True)
 
     @staticmethod
+    def GetOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.store.v1.RecordService/GetOrder',
+            arbig_dot_store_dot_v1_dot_store__pb2.GetOrderRequest.SerializeToString,
+            arbig_dot_store_dot_v1_dot_store__pb2.GetOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListTrades(request,
             target,
             options=(),
@@ -190,6 +339,33 @@ class RecordService:
             '/arbig.store.v1.RecordService/ListTrades',
             arbig_dot_store_dot_v1_dot_store__pb2.ListTradesRequest.SerializeToString,
             arbig_dot_store_dot_v1_dot_store__pb2.ListTradesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTrade(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.store.v1.RecordService/GetTrade',
+            arbig_dot_store_dot_v1_dot_store__pb2.GetTradeRequest.SerializeToString,
+            arbig_dot_store_dot_v1_dot_store__pb2.GetTradeResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -228,6 +404,33 @@ class RecordService:
             _registered_method=True)
 
     @staticmethod
+    def GetPosition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.store.v1.RecordService/GetPosition',
+            arbig_dot_store_dot_v1_dot_store__pb2.GetPositionRequest.SerializeToString,
+            arbig_dot_store_dot_v1_dot_store__pb2.GetPositionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListAccounts(request,
             target,
             options=(),
@@ -244,6 +447,114 @@ class RecordService:
             '/arbig.store.v1.RecordService/ListAccounts',
             arbig_dot_store_dot_v1_dot_store__pb2.ListAccountsRequest.SerializeToString,
             arbig_dot_store_dot_v1_dot_store__pb2.ListAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.store.v1.RecordService/GetAccount',
+            arbig_dot_store_dot_v1_dot_store__pb2.GetAccountRequest.SerializeToString,
+            arbig_dot_store_dot_v1_dot_store__pb2.GetAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccountSummaries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.store.v1.RecordService/ListAccountSummaries',
+            arbig_dot_store_dot_v1_dot_store__pb2.ListAccountSummariesRequest.SerializeToString,
+            arbig_dot_store_dot_v1_dot_store__pb2.ListAccountSummariesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDailyTradeSummaries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.store.v1.RecordService/ListDailyTradeSummaries',
+            arbig_dot_store_dot_v1_dot_store__pb2.ListDailyTradeSummariesRequest.SerializeToString,
+            arbig_dot_store_dot_v1_dot_store__pb2.ListDailyTradeSummariesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTriggerSummaries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.store.v1.RecordService/ListTriggerSummaries',
+            arbig_dot_store_dot_v1_dot_store__pb2.ListTriggerSummariesRequest.SerializeToString,
+            arbig_dot_store_dot_v1_dot_store__pb2.ListTriggerSummariesResponse.FromString,
             options,
             channel_credentials,
             insecure,

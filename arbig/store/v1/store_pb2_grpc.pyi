@@ -36,16 +36,35 @@ class RecordServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RecordServiceAsyncStub: ...
     ListOrders: _grpc.UnaryUnaryMultiCallable[_store_pb2.ListOrdersRequest, _store_pb2.ListOrdersResponse]
-    """Orders, the newest first (by the journal's number of their first event).
+    """Orders, the newest first (by the journal's number of their first event) unless asked otherwise.
 
-    INVALID_ARGUMENT: a page token that this method did not give out for this filter.
+    Orders that arrive meanwhile neither repeat nor hide one of a later page. INVALID_ARGUMENT: a
+    page token that this method did not give out for this filter, or a filter that cannot be.
     """
+    GetOrder: _grpc.UnaryUnaryMultiCallable[_store_pb2.GetOrderRequest, _store_pb2.GetOrderResponse]
+    """One order, of any day. NOT_FOUND: none of that name is stored."""
     ListTrades: _grpc.UnaryUnaryMultiCallable[_store_pb2.ListTradesRequest, _store_pb2.ListTradesResponse]
-    """Trades, the newest first."""
+    """Trades, the newest first unless asked otherwise. Pages and errors are those of ListOrders."""
+    GetTrade: _grpc.UnaryUnaryMultiCallable[_store_pb2.GetTradeRequest, _store_pb2.GetTradeResponse]
+    """One trade, by its whole name. NOT_FOUND: none of that name is stored."""
     ListPositions: _grpc.UnaryUnaryMultiCallable[_store_pb2.ListPositionsRequest, _store_pb2.ListPositionsResponse]
     """Position sides as they last were, in order of account, symbol and side."""
+    GetPosition: _grpc.UnaryUnaryMultiCallable[_store_pb2.GetPositionRequest, _store_pb2.GetPositionResponse]
+    """One position side as it last was. NOT_FOUND: it is not stored."""
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_store_pb2.ListAccountsRequest, _store_pb2.ListAccountsResponse]
     """Accounts as they last were, in order of their ids."""
+    GetAccount: _grpc.UnaryUnaryMultiCallable[_store_pb2.GetAccountRequest, _store_pb2.GetAccountResponse]
+    """One account as it last was. NOT_FOUND: it is not stored."""
+    ListAccountSummaries: _grpc.UnaryUnaryMultiCallable[_store_pb2.ListAccountSummariesRequest, _store_pb2.ListAccountSummariesResponse]
+    """Each account with what it holds, in order of the ids: the view account_summary."""
+    ListDailyTradeSummaries: _grpc.UnaryUnaryMultiCallable[_store_pb2.ListDailyTradeSummariesRequest, _store_pb2.ListDailyTradeSummariesResponse]
+    """What was traded on each trading day, the newest first, by account within a day: the view
+    daily_trade_summary. A night session belongs to the trading day that follows it.
+    """
+    ListTriggerSummaries: _grpc.UnaryUnaryMultiCallable[_store_pb2.ListTriggerSummariesRequest, _store_pb2.ListTriggerSummariesResponse]
+    """What each strategy triggered on each trading day, the newest first, by strategy within a day:
+    the view strategy_trigger_summary.
+    """
     GetStatus: _grpc.UnaryUnaryMultiCallable[_store_pb2.GetStatusRequest, _store_pb2.GetStatusResponse]
     """How the service is: what it has stored, and what keeps it from storing more."""
 
@@ -57,16 +76,35 @@ class RecordServiceAsyncStub(RecordServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListOrders: _aio.UnaryUnaryMultiCallable[_store_pb2.ListOrdersRequest, _store_pb2.ListOrdersResponse]  # type: ignore[assignment]
-    """Orders, the newest first (by the journal's number of their first event).
+    """Orders, the newest first (by the journal's number of their first event) unless asked otherwise.
 
-    INVALID_ARGUMENT: a page token that this method did not give out for this filter.
+    Orders that arrive meanwhile neither repeat nor hide one of a later page. INVALID_ARGUMENT: a
+    page token that this method did not give out for this filter, or a filter that cannot be.
     """
+    GetOrder: _aio.UnaryUnaryMultiCallable[_store_pb2.GetOrderRequest, _store_pb2.GetOrderResponse]  # type: ignore[assignment]
+    """One order, of any day. NOT_FOUND: none of that name is stored."""
     ListTrades: _aio.UnaryUnaryMultiCallable[_store_pb2.ListTradesRequest, _store_pb2.ListTradesResponse]  # type: ignore[assignment]
-    """Trades, the newest first."""
+    """Trades, the newest first unless asked otherwise. Pages and errors are those of ListOrders."""
+    GetTrade: _aio.UnaryUnaryMultiCallable[_store_pb2.GetTradeRequest, _store_pb2.GetTradeResponse]  # type: ignore[assignment]
+    """One trade, by its whole name. NOT_FOUND: none of that name is stored."""
     ListPositions: _aio.UnaryUnaryMultiCallable[_store_pb2.ListPositionsRequest, _store_pb2.ListPositionsResponse]  # type: ignore[assignment]
     """Position sides as they last were, in order of account, symbol and side."""
+    GetPosition: _aio.UnaryUnaryMultiCallable[_store_pb2.GetPositionRequest, _store_pb2.GetPositionResponse]  # type: ignore[assignment]
+    """One position side as it last was. NOT_FOUND: it is not stored."""
     ListAccounts: _aio.UnaryUnaryMultiCallable[_store_pb2.ListAccountsRequest, _store_pb2.ListAccountsResponse]  # type: ignore[assignment]
     """Accounts as they last were, in order of their ids."""
+    GetAccount: _aio.UnaryUnaryMultiCallable[_store_pb2.GetAccountRequest, _store_pb2.GetAccountResponse]  # type: ignore[assignment]
+    """One account as it last was. NOT_FOUND: it is not stored."""
+    ListAccountSummaries: _aio.UnaryUnaryMultiCallable[_store_pb2.ListAccountSummariesRequest, _store_pb2.ListAccountSummariesResponse]  # type: ignore[assignment]
+    """Each account with what it holds, in order of the ids: the view account_summary."""
+    ListDailyTradeSummaries: _aio.UnaryUnaryMultiCallable[_store_pb2.ListDailyTradeSummariesRequest, _store_pb2.ListDailyTradeSummariesResponse]  # type: ignore[assignment]
+    """What was traded on each trading day, the newest first, by account within a day: the view
+    daily_trade_summary. A night session belongs to the trading day that follows it.
+    """
+    ListTriggerSummaries: _aio.UnaryUnaryMultiCallable[_store_pb2.ListTriggerSummariesRequest, _store_pb2.ListTriggerSummariesResponse]  # type: ignore[assignment]
+    """What each strategy triggered on each trading day, the newest first, by strategy within a day:
+    the view strategy_trigger_summary.
+    """
     GetStatus: _aio.UnaryUnaryMultiCallable[_store_pb2.GetStatusRequest, _store_pb2.GetStatusResponse]  # type: ignore[assignment]
     """How the service is: what it has stored, and what keeps it from storing more."""
 
@@ -81,10 +119,19 @@ class RecordServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _store_pb2.ListOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.ListOrdersResponse, _abc.Awaitable[_store_pb2.ListOrdersResponse]]:
-        """Orders, the newest first (by the journal's number of their first event).
+        """Orders, the newest first (by the journal's number of their first event) unless asked otherwise.
 
-        INVALID_ARGUMENT: a page token that this method did not give out for this filter.
+        Orders that arrive meanwhile neither repeat nor hide one of a later page. INVALID_ARGUMENT: a
+        page token that this method did not give out for this filter, or a filter that cannot be.
         """
+
+    @_abc_1.abstractmethod
+    def GetOrder(
+        self,
+        request: _store_pb2.GetOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_store_pb2.GetOrderResponse, _abc.Awaitable[_store_pb2.GetOrderResponse]]:
+        """One order, of any day. NOT_FOUND: none of that name is stored."""
 
     @_abc_1.abstractmethod
     def ListTrades(
@@ -92,7 +139,15 @@ class RecordServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _store_pb2.ListTradesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.ListTradesResponse, _abc.Awaitable[_store_pb2.ListTradesResponse]]:
-        """Trades, the newest first."""
+        """Trades, the newest first unless asked otherwise. Pages and errors are those of ListOrders."""
+
+    @_abc_1.abstractmethod
+    def GetTrade(
+        self,
+        request: _store_pb2.GetTradeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_store_pb2.GetTradeResponse, _abc.Awaitable[_store_pb2.GetTradeResponse]]:
+        """One trade, by its whole name. NOT_FOUND: none of that name is stored."""
 
     @_abc_1.abstractmethod
     def ListPositions(
@@ -103,12 +158,56 @@ class RecordServiceServicer(metaclass=_abc_1.ABCMeta):
         """Position sides as they last were, in order of account, symbol and side."""
 
     @_abc_1.abstractmethod
+    def GetPosition(
+        self,
+        request: _store_pb2.GetPositionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_store_pb2.GetPositionResponse, _abc.Awaitable[_store_pb2.GetPositionResponse]]:
+        """One position side as it last was. NOT_FOUND: it is not stored."""
+
+    @_abc_1.abstractmethod
     def ListAccounts(
         self,
         request: _store_pb2.ListAccountsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.ListAccountsResponse, _abc.Awaitable[_store_pb2.ListAccountsResponse]]:
         """Accounts as they last were, in order of their ids."""
+
+    @_abc_1.abstractmethod
+    def GetAccount(
+        self,
+        request: _store_pb2.GetAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_store_pb2.GetAccountResponse, _abc.Awaitable[_store_pb2.GetAccountResponse]]:
+        """One account as it last was. NOT_FOUND: it is not stored."""
+
+    @_abc_1.abstractmethod
+    def ListAccountSummaries(
+        self,
+        request: _store_pb2.ListAccountSummariesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_store_pb2.ListAccountSummariesResponse, _abc.Awaitable[_store_pb2.ListAccountSummariesResponse]]:
+        """Each account with what it holds, in order of the ids: the view account_summary."""
+
+    @_abc_1.abstractmethod
+    def ListDailyTradeSummaries(
+        self,
+        request: _store_pb2.ListDailyTradeSummariesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_store_pb2.ListDailyTradeSummariesResponse, _abc.Awaitable[_store_pb2.ListDailyTradeSummariesResponse]]:
+        """What was traded on each trading day, the newest first, by account within a day: the view
+        daily_trade_summary. A night session belongs to the trading day that follows it.
+        """
+
+    @_abc_1.abstractmethod
+    def ListTriggerSummaries(
+        self,
+        request: _store_pb2.ListTriggerSummariesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_store_pb2.ListTriggerSummariesResponse, _abc.Awaitable[_store_pb2.ListTriggerSummariesResponse]]:
+        """What each strategy triggered on each trading day, the newest first, by strategy within a day:
+        the view strategy_trigger_summary.
+        """
 
     @_abc_1.abstractmethod
     def GetStatus(

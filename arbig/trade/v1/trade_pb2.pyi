@@ -371,6 +371,7 @@ class Trade(_message.Message):
     PRICE_FIELD_NUMBER: _builtins.int
     VOLUME_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
+    COMMISSION_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """The account."""
     trading_day: _builtins.str
@@ -395,6 +396,10 @@ class Trade(_message.Message):
     """Yuan per quoted unit."""
     volume: _builtins.int
     """Lots."""
+    commission: _builtins.float
+    """What the broker takes for it, in yuan; absent while that is not known. CTP does not report it
+    with a trade, and this release does not ask for the rates yet.
+    """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When, by the exchange's clock."""
@@ -414,12 +419,15 @@ class Trade(_message.Message):
         price: _builtins.float = ...,
         volume: _builtins.int = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
+        commission: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_commission", b"_commission", "commission", b"commission", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "client_order_id", b"client_order_id", "direction", b"direction", "exchange", b"exchange", "offset", b"offset", "order_sys_id", b"order_sys_id", "price", b"price", "symbol", b"symbol", "time", b"time", "trade_id", b"trade_id", "trading_day", b"trading_day", "volume", b"volume"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_commission", b"_commission", "account_id", b"account_id", "client_order_id", b"client_order_id", "commission", b"commission", "direction", b"direction", "exchange", b"exchange", "offset", b"offset", "order_sys_id", b"order_sys_id", "price", b"price", "symbol", b"symbol", "time", b"time", "trade_id", b"trade_id", "trading_day", b"trading_day", "volume", b"volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__commission: _TypeAlias = _typing.Literal["commission"]  # noqa: Y015
+    _WhichOneofArgType__commission: _TypeAlias = _typing.Literal["_commission", b"_commission"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__commission) -> _WhichOneofReturnType__commission | None: ...
 
 Global___Trade: _TypeAlias = Trade  # noqa: Y015
 

@@ -26,7 +26,7 @@ from arbig.errors import ConfigError
 from arbig.follow import Link, follow
 from arbig.market.v1.market_pb2 import DELIVERY_EVERY, SubscribeTicksRequest, SubscribeTicksResponse, Tick
 from arbig.stream.v1.stream_pb2 import Cursor
-from store_svc.valkey import EmbeddedValkey
+from store_svc.ticks.valkey import EmbeddedValkey
 
 log = logging.getLogger(__name__)
 

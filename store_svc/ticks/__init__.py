@@ -1,0 +1,1 @@
+"""Ticks of the past: Redis streams while they are young, Parquet files afterwards."""

@@ -1,0 +1,1 @@
+"""`arbig db`: the database tool."""
