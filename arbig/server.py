@@ -12,12 +12,13 @@ from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool, message, message_factory
+from google.protobuf.unknown_fields import UnknownFieldSet
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from arbig.channel import SERVER_OPTIONS
-from arbig.errors import ArbigError, ConfigError
+from arbig.errors import ArbigError, ConfigError, InvalidField
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,21 @@ async def _abort(context: Context, error: ArbigError) -> None:
     await context.abort_with_status(rpc_status.to_status(error.to_status()))
 
 
+def _check(request: message.Message, path: str = "") -> None:
+    """Refuse fields of a newer contract: to leave out half of what was asked for is to do something else."""
+    if len(unknown := UnknownFieldSet(request)):
+        what = f"{request.DESCRIPTOR.full_name} has no such field in this version"
+        raise InvalidField(f"{path}#{unknown[0].field_number}", what, "UNKNOWN_FIELD")
+    for field, value in request.ListFields():
+        if field.message_type and field.message_type.full_name.startswith("arbig."):
+            for one in value if field.is_repeated else (value,):
+                _check(one, f"{path}{field.name}.")
+
+
 def _unary(method: Any) -> Any:
     async def call(request: message.Message, context: Context) -> Any:
         try:
+            _check(request)
             return await method(request, context)
         except ArbigError as error:
             await _abort(context, error)
@@ -46,6 +59,7 @@ def _unary(method: Any) -> Any:
 def _stream(method: Any) -> Any:
     async def call(request: message.Message, context: Context) -> AsyncIterator[Any]:
         try:
+            _check(request)
             async for reply in method(request, context):
                 yield reply
         except ArbigError as error:

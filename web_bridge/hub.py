@@ -8,6 +8,9 @@ from web_bridge.contract import Contract, Pattern, Source
 from web_bridge.kept import RING, Latest
 from web_bridge.protocol import Place
 
+# What one watches and trades by: without the others the page lacks its past, not its present.
+ESSENTIAL = ("market", "trade")
+
 
 class Hub:
     """Every topic's channel, and the state of every followed stream."""
@@ -22,6 +25,12 @@ class Hub:
         ]
         for source in contract.sources:
             self.note_link(source, f"{source.service}: not connected yet")
+
+    @property
+    def ready(self) -> bool:
+        """Whether every stream that trading needs is followed."""
+        needed = {intake.source.method for intake in self.intakes if intake.source.service in ESSENTIAL}
+        return not needed & self.down.keys()
 
     def find(self, topic: str) -> tuple[Channel, Pattern] | None:
         """Give the channel that serves `topic`, and the placeholders' values."""

@@ -55,8 +55,8 @@ def application(hub: Hub, fan: Fan, allowed: frozenset[str], page: Path = PAGE) 
         return await fan.serve(request)
 
     async def health(_: web.Request) -> web.StreamResponse:
-        body = {"ready": not hub.down, "down": hub.down, "browsers": len(fan.browsers)}
-        return web.json_response(body, status=503 if hub.down else 200)
+        body = {"ready": hub.ready, "down": hub.down, "browsers": len(fan.browsers)}
+        return web.json_response(body, status=200 if hub.ready else 503)
 
     async def index(_: web.Request) -> web.StreamResponse:
         if not (page / "index.html").is_file():

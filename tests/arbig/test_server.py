@@ -53,6 +53,11 @@ class Market:
     GetStatus = ListInstruments
 
 
+def with_unknown(message: Any) -> Any:
+    """Give the message as a client of a newer contract would send it."""
+    return type(message).FromString(message.SerializeToString() + b"\xa0\x06\x01")  # field 100
+
+
 @pytest.fixture
 def address() -> str:
     return f"127.0.0.1:{free_port()}"
@@ -66,6 +71,23 @@ async def test_a_refusal_carries_status_reason_and_field(address: str) -> None:
             await stub.GetSnapshot(pb.GetSnapshotRequest())
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert from_rpc(raised.value) == ("BAD_SYMBOL", "symbols")
+
+
+async def test_a_field_of_a_newer_contract_is_refused(address: str) -> None:
+    """Wherever it stands: a wish of which half is left out is another wish."""
+    requests = {
+        "#100": with_unknown(pb.SubscribeTicksRequest()),
+        "after.#100": pb.SubscribeTicksRequest(after=with_unknown(Cursor(epoch=1))),
+    }
+    async with serve(address, [(NAME, Market(Feed(1, 8)))]), open_channel(address) as channel:
+        stub: Any = MarketServiceStub(channel)
+        for field, request in requests.items():
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await stub.SubscribeTicks(request).read()
+            assert from_rpc(raised.value) == ("UNKNOWN_FIELD", field)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stub.GetSnapshot(with_unknown(pb.GetSnapshotRequest()))
+        assert from_rpc(raised.value) == ("UNKNOWN_FIELD", "#100")
 
 
 async def test_a_fault_of_ours_is_no_refusal(address: str) -> None:

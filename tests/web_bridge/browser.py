@@ -11,11 +11,14 @@ import aiohttp
 import orjson
 
 from arbig.config import Settings
+from arbig.contracts import PUBLIC
 from arbig.server import serve
 from tests.servers import free_base
 from tests.web_bridge.mesh import DEADLINE_SECONDS, FakeMarket, FakeStore, FakeTrade
+from web_bridge.hub import ESSENTIAL
 from web_bridge.main import run
 
+# Streams of the market and trade services.
 LINKS = 3
 
 
@@ -26,6 +29,7 @@ class Mesh:
         self.settings = Settings(port_base=free_base(), data=data)
         self.market = FakeMarket()
         self.trade = FakeTrade()
+        self.store = FakeStore()
         self.address = self.settings.address("bridge")
 
     @contextlib.asynccontextmanager
@@ -43,7 +47,8 @@ class Mesh:
     @contextlib.asynccontextmanager
     async def store_up(self) -> AsyncIterator[None]:
         """Serve the fake storage."""
-        async with serve(self.settings.address("store"), [("arbig.store.v1.RecordService", FakeStore())]):
+        services = [service.full_name for listener, service in PUBLIC if listener == "store"]
+        async with serve(self.settings.address("store"), [(name, self.store) for name in services]):
             yield
 
     @contextlib.asynccontextmanager
@@ -129,11 +134,12 @@ class Browser:
         return got
 
     async def links_up(self) -> None:
-        """Wait until the bridge follows every stream."""
+        """Wait until the bridge follows every stream that trading needs."""
         up: set[str] = set()
         while len(up) < LINKS:
             frame = await self.hear("link")
-            (up.add if frame["up"] else up.discard)(frame["stream"])
+            if frame["service"] in ESSENTIAL:
+                (up.add if frame["up"] else up.discard)(frame["stream"])
 
     async def closed(self) -> int | None:
         """Read to the end, and give the close code."""

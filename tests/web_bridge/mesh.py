@@ -9,6 +9,7 @@ from arbig.errors import InvalidField, NotFound, Refused
 from arbig.fanout import Feed, element
 from arbig.market.v1 import market_pb2 as market
 from arbig.server import Context
+from arbig.store.v1 import log_pb2, strategy_pb2
 from arbig.store.v1 import store_pb2 as store
 from arbig.trade.v1 import trade_pb2 as trade
 
@@ -205,7 +206,37 @@ class FakeTrade:
 
 
 class FakeStore:
-    """Storage that remembers nothing."""
+    """Storage that remembers nothing but triggers."""
+
+    def __init__(self) -> None:
+        self.triggers = Feed(EPOCH, 1_000)
+
+    def trigger(self, strategy: str, trigger_id: str) -> None:
+        """Record a trigger."""
+        one = strategy_pb2.Trigger(seq=self.triggers.head + 1, strategy=strategy, trigger_id=trigger_id)
+        self.triggers.append(strategy, element(one.SerializeToString()))
+        self.triggers.wake()
+
+    async def SubscribeTriggers(self, request: Any, context: Context) -> AsyncIterator[bytes]:  # noqa: N802
+        """Serve the triggers."""
+        after = request.after if request.HasField("after") else None
+        with self.triggers.follower(context.peer()) as follower:
+            async for batch in follower.batches(after, list):
+                yield batch.response(strategy_pb2.SubscribeTriggersResponse)
+
+    async def SubscribeLogs(self, _: Any, context: Context) -> AsyncIterator[bytes]:  # noqa: N802
+        """Have nothing to say."""
+        with Feed(EPOCH, 8).follower(context.peer()) as follower:
+            async for batch in follower.batches(None):
+                yield batch.response(log_pb2.SubscribeLogsResponse)
+
+    SubscribeStrategies = SubscribeLogs
+
+    def __getattr__(self, name: str) -> Any:
+        """Have no other method."""
+        if name[0].isupper():
+            return _not_here
+        raise AttributeError(name)
 
     async def GetStatus(self, _: Any, __: Context) -> store.GetStatusResponse:  # noqa: N802
         """Be ready."""
@@ -226,3 +257,7 @@ class FakeStore:
     async def ListAccounts(self, _: Any, __: Context) -> store.ListAccountsResponse:  # noqa: N802
         """Have none."""
         return store.ListAccountsResponse()
+
+
+async def _not_here(*_: object) -> None:
+    raise NotImplementedError

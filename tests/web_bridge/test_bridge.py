@@ -264,7 +264,31 @@ async def test_health_says_which_service_is_missing(parts: Mesh) -> None:
             assert set((await answer.json())["down"]) == {
                 "arbig.trade.v1.TradeService/SubscribeEvents",
                 "arbig.trade.v1.TradeService/SubscribeInstruments",
+                "arbig.store.v1.StrategyService/SubscribeStrategies",
+                "arbig.store.v1.StrategyService/SubscribeTriggers",
+                "arbig.store.v1.LogService/SubscribeLogs",
             }
+
+
+async def test_storage_that_is_away_takes_nobody_off_the_bridge(parts: Mesh) -> None:
+    """One can watch and trade without the past; the answer says what is missing."""
+    async with parts.market_up(), parts.trade_up(), parts.bridge_up(), aiohttp.ClientSession() as http:
+        async with parts.browser() as browser:
+            await browser.links_up()
+        async with http.get(f"http://{parts.address}/healthz") as answer:
+            assert answer.status == 200
+            assert "arbig.store.v1.LogService/SubscribeLogs" in (await answer.json())["down"]
+
+
+async def test_a_trigger_of_a_strategy_reaches_the_browser(parts: Mesh) -> None:
+    """Each of them, whoever watches which strategy."""
+    async with parts.market_up(), parts.trade_up(), parts.store_up(), parts.bridge_up(), parts.browser() as browser:
+        await browser.hear("link", stream="arbig.store.v1.StrategyService/SubscribeTriggers", up=True)
+        await browser.subscribe("trigger.grid")
+        for number in range(3):
+            parts.store.trigger("other", f"o{number}")
+            parts.store.trigger("grid", f"g{number}")
+        assert [one["triggerId"] for one in await browser.items("trigger.grid", 3)] == ["g0", "g1", "g2"]
 
 
 async def test_browsers_are_told_that_the_bridge_stops(parts: Mesh) -> None:
