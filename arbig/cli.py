@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 import uvloop
@@ -102,6 +103,13 @@ for _name in SERVICES:
     app.command(_name)(_service(_name))
 
 
+def _no_password(url: str | None) -> str | None:
+    """Refuse a password: everybody on this machine can read a command line."""
+    if url and urlsplit(url).password:
+        raise typer.BadParameter("no password here, where ps shows it: name a file that holds it")
+    return url
+
+
 @app.command()
 def up(
     *,
@@ -112,9 +120,14 @@ def up(
     hold: Annotated[bool, typer.Option("--hold", help="Prices wait for FrontService.Start.")] = False,
     seed: Annotated[int | None, typer.Option(help="Of the generated prices.")] = None,
     database: Annotated[
-        str | None, typer.Option(help="SQLAlchemy URL; SQLite in the data directory if absent.")
+        str | None,
+        typer.Option(help="SQLAlchemy URL; SQLite in the data directory if absent.", callback=_no_password),
     ] = None,
-    redis: Annotated[str | None, typer.Option(help='URL; embedded if absent; "none": no ticks are kept.')] = None,
+    database_password_file: Annotated[Path | None, typer.Option(help="Holds the password of the URL's user.")] = None,
+    redis: Annotated[
+        str | None, typer.Option(help='URL; embedded if absent; "none": no ticks are kept.', callback=_no_password)
+    ] = None,
+    redis_password_file: Annotated[Path | None, typer.Option(help="Holds Redis's password.")] = None,
     edge: Annotated[bool, typer.Option("--edge/--no-edge", help="The Envoy edge.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the ready line as JSON.")] = False,
 ) -> None:
@@ -128,7 +141,9 @@ def up(
         "ARBIG_FRONT__HOLD": "true" if hold else None,
         "ARBIG_FRONT__SEED": seed,
         "ARBIG_STORE__DATABASE": database,
+        "ARBIG_STORE__PASSWORD_FILE": database_password_file and database_password_file.expanduser().resolve(),
         "ARBIG_STORE__REDIS": redis,
+        "ARBIG_STORE__REDIS_PASSWORD_FILE": redis_password_file and redis_password_file.expanduser().resolve(),
         "ARBIG_EDGE__ENABLED": None if edge else "false",
     }
     # The children read the same environment: one way for a setting to reach a service.

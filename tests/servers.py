@@ -107,6 +107,13 @@ def start_mariadb(directory: Path) -> Iterator[Server]:
         yield server
 
 
+def database_options(database: Server, directory: Path) -> list[str]:
+    """Give what `arbig up` takes to use a MariaDB: its password is in a file."""
+    file = directory / "mariadb-password"
+    file.write_text(PASSWORD)
+    return ["--database", database.url.replace(f":{PASSWORD}@", "@"), "--database-password-file", str(file)]
+
+
 @contextlib.contextmanager
 def start_redis(directory: Path, *, persistent: bool = True) -> Iterator[Server]:
     """Run Redis; `url` is what store.redis takes."""

@@ -109,6 +109,15 @@ def test_a_missing_replay_file_is_named(tmp_path: Path) -> None:
     assert str(missing) in done.stderr
 
 
+@pytest.mark.parametrize("option", ["--database=mysql://arbig:hidden@host/arbig", "--redis=redis://:hidden@host"])
+def test_a_password_on_the_command_line_is_refused(option: str) -> None:
+    """Everybody on the machine can read it there; the message does not repeat it."""
+    done = arbig("up", option, COLUMNS="200")
+    assert done.returncode == 2
+    assert "name a file that holds it" in done.stderr
+    assert "hidden" not in done.stderr
+
+
 def test_doctor_says_what_is_there(tmp_path: Path) -> None:
     """Each thing by name."""
     done = arbig("doctor", ARBIG_DATA=str(tmp_path), ARBIG_PORT_BASE=str(free_base()), COLUMNS="200")

@@ -11,14 +11,14 @@ from arbig.store.v1 import store_pb2
 from arbig.trade.v1 import trade_pb2 as pb
 from tests.mesh.harness import Clients, Mesh, clients, running, until
 from tests.mesh.test_kill9 import all_agree, trade_for_ever
-from tests.servers import Server, start_mariadb, start_redis
+from tests.servers import Server, database_options, start_mariadb, start_redis
 
 
 @pytest.fixture
 def with_mariadb(tmp_path: Path) -> Iterator[tuple[Mesh, Server]]:
     """Run a mesh on a real MariaDB and a real Redis."""
     with start_mariadb(tmp_path) as database, start_redis(tmp_path) as redis:
-        options = ["--database", database.url, "--redis", redis.url, "--no-edge"]
+        options = [*database_options(database, tmp_path), "--redis", redis.url, "--no-edge"]
         with running(tmp_path / "mesh", *options) as mesh:
             yield mesh, database
 
@@ -86,7 +86,7 @@ def test_a_database_that_is_down_at_start_is_waited_for(tmp_path: Path) -> None:
 
     with start_mariadb(tmp_path) as database:
         database.kill()
-        mesh = Mesh(tmp_path / "mesh", "--database", database.url, "--redis", "none", "--no-edge")
+        mesh = Mesh(tmp_path / "mesh", *database_options(database, tmp_path), "--redis", "none", "--no-edge")
         mesh.data.parent.mkdir()
         mesh.launch()
         try:
