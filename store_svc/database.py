@@ -44,9 +44,9 @@ class Database:
         # Without its password.
         self.label = engine.url.render_as_string(hide_password=True)
 
-    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]], seconds: float | None = None) -> T:
         """Give what `work` reads; raises DatabaseDown within the time."""
-        return await self._transaction(work, self.seconds, write=False)
+        return await self._transaction(work, seconds or self.seconds, write=False)
 
     async def write(self, work: Callable[[AsyncConnection], Awaitable[T]], seconds: float | None = None) -> T:
         """Do `work` wholly or not at all; raises DatabaseDown within the time."""

@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
-from arbig.errors import ConfigError
+from arbig.errors import ConfigError, Refused
 from store_svc.schema import METADATA
 from store_svc.views import VIEWS
 
@@ -42,6 +42,14 @@ def revision(connection: Connection) -> str:
                 " it belongs to a newer ARBIG or to another program"
             )
     return found[0] if found else ""
+
+
+def migrated(connection: Connection) -> str:
+    """Give the revision of a database that has this version's tables; raises Refused for one that lacks them."""
+    if (at := revision(connection)) != head():
+        has = f'its tables are at revision "{at}", not "{head()}"' if at else "it has no tables"
+        raise Refused(f"the database is not ready: {has}: run `arbig db init`", "NOT_MIGRATED")
+    return at
 
 
 def migrate(connection: Connection) -> None:

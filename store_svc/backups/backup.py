@@ -1,0 +1,100 @@
+"""Making a backup: one moment of the database, read while others write."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from sqlalchemy import Connection, func, select
+
+from store_svc.backups.file import TABLES, BackupError, Manifest, Place, Writer, version
+from store_svc.backups.progress import Step, silent
+from store_svc.backups.rows import lines
+from store_svc.database import Database
+from store_svc.migrate import migrated
+from store_svc.schema import sequences, streams
+
+# Against a database that hangs: long enough for any that does not.
+SECONDS = 6 * 3600.0
+# What a backup is called until it is whole, behind a dot and its name.
+PART = ".part"
+
+Proof = Callable[[Path], Awaitable[None]]
+
+
+async def back_up(
+    database: Database, path: Path, step: Step = silent, *, force: bool = False, proof: Proof | None = None
+) -> Manifest:
+    """Make a backup; the file is there only when it is whole and, with a `proof`, proven.
+
+    Raises BackupError, and DatabaseDown.
+    """
+    if path.exists() and not force:
+        raise BackupError(f"{path} is there already: --force replaces it")
+    with _in_the_making(path) as (part, file):
+        manifest = await database.read(lambda on: on.run_sync(_write, file, step), SECONDS)
+        if proof:
+            await proof(part)
+        part.replace(path)
+    return manifest
+
+
+@contextlib.contextmanager
+def _in_the_making(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Open a file beside `path`; what is left of it afterwards is removed."""
+    try:
+        # With a name of its own, and readable by us alone.
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
+    except OSError as error:
+        raise BackupError(f"{path}: {error.strerror}") from error
+    part = Path(name)
+    try:
+        with open(handle, "w+b") as file:  # noqa: PTH123 - a handle has no path
+            yield part, file
+        _sync(path.parent)
+    except OSError as error:
+        raise BackupError(f"{path}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write(connection: Connection, file: IO[bytes], step: Step) -> Manifest:
+    one_moment(connection)
+    revision = migrated(connection)
+    time, writer = datetime.now(UTC), Writer(file)
+    with step("back up", _rows(connection)) as advance:
+        contents = {table.name: writer.table(table, advance(lines(connection, table))) for table in TABLES}
+    manifest = Manifest(
+        arbig=version(),
+        revision=revision,
+        time=time,
+        tables=contents,
+        streams={row.name: Place(epoch=row.epoch, seq=row.seq) for row in connection.execute(select(streams))},
+        sequences={row.name: row.seq for row in connection.execute(select(sequences))},
+    )
+    writer.close(manifest)
+    file.flush()
+    os.fsync(file.fileno())
+    return manifest
+
+
+def one_moment(connection: Connection) -> None:
+    """See from now on what is committed now, whatever others write; SQLite does so of itself."""
+    if connection.dialect.name == "mysql":
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+
+
+def _rows(connection: Connection) -> int:
+    return sum(connection.execute(select(func.count()).select_from(table)).scalar_one() for table in TABLES)
