@@ -50,16 +50,26 @@ Archive = Callable[[int, int], Awaitable[list[Kept]]]
 class Feed:
     """The newest `size` events of a stream, and the newest of each key.
 
-    `archive(seq, limit)` gives older events than the ring has, for streams that keep them all.
+    `archive(seq, limit)` gives the oldest events after `seq` that are kept elsewhere, for streams
+    that keep more than the ring; `kept_from` says after which place it has them: the first one,
+    unless told otherwise.
     """
 
-    def __init__(self, epoch: int, size: int, head: int = 0, archive: Archive | None = None) -> None:
+    def __init__(
+        self,
+        epoch: int,
+        size: int,
+        head: int = 0,
+        archive: Archive | None = None,
+        kept_from: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.epoch = epoch
         self.head = head
         self.newest: dict[str, Kept] = {}
         self.counts: dict[str, int] = {}
         self.followers: dict[int, Follower] = {}
         self._archive = archive
+        self._kept_from = kept_from
         self._first = head
         self._ring: list[Kept | None] = [None] * size
         self._changed = asyncio.Event()
@@ -97,16 +107,16 @@ class Feed:
         parts = self._ring[first:last] if first < last else self._ring[first:] + self._ring[:last]
         return cast("list[Kept]", parts)  # every place between tail and head is filled
 
-    async def after(self, seq: int, limit: int) -> list[Kept] | None:
-        """At most `limit` events after `seq`, from the ring or the archive; None if they are gone."""
-        if seq >= self.tail:
-            return self.between(seq, limit)
-        return await self._archive(seq, limit) if self._archive else None
+    async def after(self, seq: int, limit: int) -> list[Kept]:
+        """At most `limit` events after `seq`, from the archive or the ring: the oldest that are left."""
+        if seq < self.tail and self._archive and (kept := await self._archive(seq, limit)):
+            return kept
+        return self.between(max(seq, self.tail), limit)
 
     @property
     def oldest(self) -> int:
         """The place before the oldest event that a follower can have."""
-        return 0 if self._archive else self.tail
+        return min(self._kept_from(), self.tail) if self._archive else self.tail
 
     async def changed(self, seq: int, seconds: float) -> bool:
         """Wait until there is something after `seq`; False if nothing came within `seconds`."""
@@ -227,9 +237,9 @@ class Follower:
 
     async def _every(self) -> Batch | None:
         kept = await self._feed.after(self.position, BATCH)
-        if kept is None:
+        if kept[0].seq > self.position + 1:
             lost = self._cursor()
-            self.position = self._feed.oldest
+            self.position = kept[0].seq - 1
             return self._declare(self._gap(lost, f"fell behind the {self._feed.head - self.position} events kept"))
         self.position = kept[-1].seq
         items = [one.data for one in kept if not self._keys or one.key in self._keys]

@@ -16,9 +16,10 @@ from market_svc.tape import Tape
 
 
 def recall(tape: Tape, size: int) -> Feed:
-    """Make the feed that the tape was, with its newest `size` ticks for followers to resume in."""
+    """Make the feed that the tape was, with its newest `size` ticks at hand and the older ones on the tape."""
     recorded = tape.recall(size)
-    feed = Feed(tape.epoch, size, head=recorded[0].tick.seq - 1 if recorded else 0)
+    head = recorded[0].tick.seq - 1 if recorded else 0
+    feed = Feed(tape.epoch, size, head, archive=tape.read, kept_from=lambda: tape.oldest)
     for tick, data in recorded:
         feed.append(tick.symbol, data)
     return feed

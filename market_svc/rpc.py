@@ -12,7 +12,7 @@ from arbig.stream.v1.stream_pb2 import Cursor
 from market_svc.gateway import Gateway
 from market_svc.instruments import Instruments
 from market_svc.recorder import Recorder
-from market_svc.tape import payload
+from market_svc.reel import payload
 
 NAME = "arbig.market.v1.MarketService"
 

@@ -3,18 +3,21 @@
 A tape file holds the ticks of one trading day, one encoded element after the other: it reads as
 one SubscribeTicksResponse. It is written before followers see the ticks and survives a killed
 process; after a power cut its end may be missing, so the stream then begins anew with another
-epoch rather than give a number to two ticks.
+epoch rather than give a number to two ticks. Followers resume anywhere on it.
 """
 
+import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from arbig.errors import ConfigError
+from arbig.fanout import Kept
 from arbig.market.v1.market_pb2 import Tick
+from market_svc.reel import Reel, payload, split
 
 log = logging.getLogger(__name__)
 
@@ -30,33 +33,6 @@ class Recorded(NamedTuple):
     data: bytes
 
 
-def split(tape: bytes) -> Iterator[bytes]:
-    """Cut a tape into its elements; an end that was torn off is left out."""
-    at = 0
-    while at < len(tape):
-        start, size, shift = at + 1, 0, 0
-        while True:
-            if start >= len(tape):
-                return
-            byte = tape[start]
-            size |= (byte & 0x7F) << shift
-            start, shift = start + 1, shift + 7
-            if byte < 0x80:
-                break
-        if start + size > len(tape):
-            return
-        yield tape[at : start + size]
-        at = start + size
-
-
-def payload(data: bytes) -> bytes:
-    """Take the serialised tick out of its element."""
-    start = 1
-    while data[start] >= 0x80:
-        start += 1
-    return data[start + 1 :]
-
-
 class Tape:
     """The tape files of one epoch, open for the next tick."""
 
@@ -69,6 +45,8 @@ class Tape:
         (self._directory / "open").write_text(_boot_id())
         self._file: IO[bytes] | None = None
         self._day = ""
+        self._reels = [Reel(path) for path in sorted(self._directory.glob("*.ticks"))]
+        self._reader = ThreadPoolExecutor(1, "tape-reader")
 
     def _choose_epoch(self, now_ms: int) -> int:
         epochs = sorted(int(path.name) for path in self._root.glob("*") if path.name.isdigit())
@@ -86,7 +64,8 @@ class Tape:
         An end that a killed process tore off is cut from the file.
         """
         recalled: list[Recorded] = []
-        for path in reversed(self._files()):
+        for reel in reversed(self._reels):
+            path = reel.path
             whole = path.read_bytes()
             elements = list(split(whole))
             if (size := sum(map(len, elements))) < len(whole):
@@ -98,8 +77,20 @@ class Tape:
                 break
         return recalled
 
-    def _files(self) -> list[Path]:
-        return sorted(self._directory.glob("*.ticks"))
+    @property
+    def oldest(self) -> int:
+        """The place before the first tick on the tape."""
+        return self._reels[0].first - 1 if self._reels else 0
+
+    async def read(self, seq: int, limit: int) -> list[Kept]:
+        """Give at most `limit` ticks after `seq`, the oldest that are left; also what was not flushed yet."""
+        self.flush()
+        reels = [
+            reel
+            for reel, after in zip(self._reels, [*self._reels[1:], None], strict=True)
+            if after is None or after.first > seq + 1
+        ]
+        return await asyncio.get_running_loop().run_in_executor(self._reader, _read, reels, seq, limit)
 
     def append(self, seq: int, trading_day: str, data: bytes) -> None:
         """Write an element; `flush` must follow before followers see it."""
@@ -111,9 +102,9 @@ class Tape:
         if self._file:
             self._file.close()
         # The number first: names sort in the order of the stream, also when a day comes back.
-        newest = max(self._files(), default=None)
-        same_day = newest is not None and newest.stem.endswith(trading_day)
-        path = newest if same_day and newest else self._directory / f"{seq:015d}-{trading_day}.ticks"
+        if not self._reels or self._reels[-1].trading_day != trading_day:
+            self._reels.append(Reel(self._directory / f"{seq:015d}-{trading_day}.ticks"))
+        path = self._reels[-1].path
         try:
             file = path.open("ab", buffering=1 << 20)
         except OSError as error:
@@ -124,8 +115,10 @@ class Tape:
         return file
 
     def _prune(self) -> None:
-        for path in self._files()[:-KEPT_DAYS]:
-            path.unlink()
+        # Days, not files: snapshots of two days may come in turns.
+        kept = list(dict.fromkeys(reel.trading_day for reel in reversed(self._reels)))[:KEPT_DAYS]
+        while self._reels[0].trading_day not in kept:
+            self._reels.pop(0).path.unlink()
         for old in self._root.glob("*"):
             if old.name.isdigit() and int(old.name) < self.epoch:
                 shutil.rmtree(old)
@@ -141,7 +134,12 @@ class Tape:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
+        self._reader.shutdown()
         (self._directory / "open").unlink(missing_ok=True)
+
+
+def _read(reels: list[Reel], seq: int, limit: int) -> list[Kept]:
+    return next(filter(None, (reel.read(seq, limit) for reel in reels)), [])
 
 
 def _boot_id() -> str:

@@ -167,6 +167,27 @@ async def test_older_events_come_from_the_archive_without_a_gap() -> None:
         assert await take(follower.batches(at(1)), 19) == [b"%d" % number for number in range(2, 21)]
 
 
+async def test_events_that_even_the_archive_lost_are_a_declared_gap() -> None:
+    """Wherever they are missing: before what it has, in its middle, or between it and the ring."""
+    kept_there = [5, 6, 9, 10]
+
+    async def archive(seq: int, limit: int) -> list[Kept]:
+        found = [number for number in kept_there if number > seq][: min(limit, 1)]
+        return [Kept(number, "a", b"%d" % number) for number in found]
+
+    feed = Feed(EPOCH, 8, archive=archive, kept_from=lambda: 4)
+    for number in range(1, 21):
+        feed.append("a", b"%d" % number)
+    assert feed.oldest == 4
+    with feed.follower("peer") as follower:
+        heard: list[object] = []
+        async for batch in follower.batches(at(1)):
+            heard += [f"{batch.gap.after.seq}-{batch.gap.resume.seq}"] if batch.gap else batch.items
+            if batch.cursor.seq == 20:
+                break
+    assert heard == ["1-4", b"5", b"6", "6-8", b"9", b"10", "10-12", *(b"%d" % number for number in range(13, 21))]
+
+
 async def test_a_batch_reads_as_the_response_of_the_contract() -> None:
     """Elements that were encoded once, joined, are the repeated field."""
     feed = Feed(EPOCH, 8)

@@ -6,16 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arbig.fanout import element
+from arbig.fanout import BATCH, Feed, element
 from arbig.market.v1.market_pb2 import SubscribeTicksResponse, Tick
+from arbig.stream.v1.stream_pb2 import Cursor
+from market_svc import reel as reel_module
 from market_svc import tape as tape_module
 from market_svc.main import recall
-from market_svc.tape import Tape, payload, split
+from market_svc.reel import payload, split
+from market_svc.tape import Tape
 
 
 def write(tape: Tape, first: int, last: int, day: str = "20261123") -> None:
     for seq in range(first, last + 1):
-        data = element(Tick(seq=seq, symbol="au2604", trading_day=day).SerializeToString())
+        symbol = "au2604" if seq % 2 else "au2606"
+        data = element(Tick(seq=seq, symbol=symbol, trading_day=day).SerializeToString())
         tape.append(seq, day, data)
     tape.flush()
 
@@ -99,3 +103,68 @@ def test_a_tape_file_reads_as_a_response_of_the_contract(tmp_path: Path) -> None
     write(Tape(tmp_path, 1000), 1, 3)
     (file,) = tmp_path.glob("*/*.ticks")
     assert [tick.seq for tick in SubscribeTicksResponse.FromString(file.read_bytes()).ticks] == [1, 2, 3]
+
+
+async def followed(feed: Feed, after: int, symbols: list[str] | None = None) -> list[int]:
+    """Follow from a place to the head, without a gap; give the numbers of the ticks."""
+    seqs: list[int] = []
+    with feed.follower("peer", symbols or []) as follower:
+        async for batch in follower.batches(Cursor(epoch=feed.epoch, seq=after)):
+            assert not batch.gap
+            seqs += [Tick.FromString(payload(one)).seq for one in batch.items]
+            if seqs[-1] >= feed.head - 1:
+                break
+    return seqs
+
+
+async def test_a_follower_resumes_anywhere_on_the_tape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Days and process lives are one stream, however small the ring."""
+    monkeypatch.setattr(reel_module, "STRIDE", 7)
+    write(Tape(tmp_path, 1000), 1, 50, "20261120")
+    tape = Tape(tmp_path, 2000)
+    tape.recall(1)
+    write(tape, 51, 90, "20261120")
+    write(tape, 91, 120, "20261123")
+    feed = recall(Tape(tmp_path, 3000), size=8)
+    assert feed.tail == 112
+    assert feed.oldest == 0
+    for after in range(120):
+        assert await followed(feed, after) == list(range(after + 1, 121))
+    assert await followed(feed, 80, ["au2604"]) == list(range(81, 121, 2))
+
+
+async def test_ticks_still_in_the_buffer_are_read_too(tmp_path: Path) -> None:
+    """A follower far behind asks for the tape while a burst is being recorded."""
+    tape = Tape(tmp_path, 1000)
+    feed = recall(tape, size=8)
+    for seq in range(1, 31):
+        data = element(Tick(seq=seq, symbol="au2604").SerializeToString())
+        tape.append(seq, "20261123", data)
+        feed.append("au2604", data)
+    assert await followed(feed, 0) == list(range(1, 31))
+
+
+async def test_days_that_are_removed_while_they_are_read_are_a_declared_gap(tmp_path: Path) -> None:
+    """And all that is left follows."""
+    tape = Tape(tmp_path, 1000)
+    for day in range(tape_module.KEPT_DAYS):
+        write(tape, day * 2000 + 1, day * 2000 + 2000, f"2026110{day}")
+    feed = recall(tape, size=8)
+    with feed.follower("peer") as follower:
+        batches = follower.batches(Cursor(epoch=1000, seq=0))
+        first = await anext(batches)
+        assert first.cursor.seq == BATCH
+        write(tape, 10_001, 10_100, "20261110")
+        gap = (await anext(batches)).gap
+        assert gap is not None
+        assert (gap.after.seq, gap.resume.seq, feed.oldest) == (BATCH, 2000, 2000)
+        assert (await anext(batches)).cursor.seq == 2000 + BATCH
+
+
+def test_two_days_in_turns_remove_no_other_day(tmp_path: Path) -> None:
+    """Snapshots of quiet symbols still carry the day before."""
+    tape = Tape(tmp_path, 1000)
+    write(tape, 1, 5, "20261119")
+    for seq in range(6, 40):
+        write(tape, seq, seq, f"2026112{seq % 2}")
+    assert tape.oldest == 0
