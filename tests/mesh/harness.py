@@ -21,7 +21,11 @@ from arbig.config import PORTS
 from arbig.front.v1 import front_pb2
 from arbig.front.v1.front_pb2_grpc import FrontServiceStub
 from arbig.market.v1.market_pb2_grpc import MarketServiceStub
+from arbig.store.v1.admin_pb2_grpc import AdminServiceStub
+from arbig.store.v1.history_pb2_grpc import TickHistoryServiceStub
+from arbig.store.v1.log_pb2_grpc import LogServiceStub
 from arbig.store.v1.store_pb2_grpc import RecordServiceStub
+from arbig.store.v1.strategy_pb2_grpc import StrategyServiceStub
 from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1 import trade_pb2
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
@@ -138,6 +142,10 @@ class Clients:
         self.market: Any = MarketServiceStub(market)
         self.trade: Any = TradeServiceStub(trade)
         self.store: Any = RecordServiceStub(store)
+        self.strategies: Any = StrategyServiceStub(store)
+        self.logs: Any = LogServiceStub(store)
+        self.history: Any = TickHistoryServiceStub(store)
+        self.admin: Any = AdminServiceStub(store)
         self.front: Any = FrontServiceStub(front)
 
     async def submit(
