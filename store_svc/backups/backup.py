@@ -10,7 +10,7 @@ from typing import IO
 
 from sqlalchemy import Connection, func, select
 
-from store_svc.backups.file import TABLES, BackupError, Manifest, Place, Writer, version
+from store_svc.backups.file import TABLES, BackupError, Manifest, Place, version, writing
 from store_svc.backups.progress import Step, silent
 from store_svc.backups.rows import lines
 from store_svc.database import Database
@@ -71,19 +71,19 @@ def _sync(directory: Path) -> None:
 
 def _write(connection: Connection, file: IO[bytes], step: Step) -> Manifest:
     one_moment(connection)
-    revision = migrated(connection)
-    time, writer = datetime.now(UTC), Writer(file)
-    with step("back up", _rows(connection)) as advance:
-        contents = {table.name: writer.table(table, advance(lines(connection, table))) for table in TABLES}
-    manifest = Manifest(
-        arbig=version(),
-        revision=revision,
-        time=time,
-        tables=contents,
-        streams={row.name: Place(epoch=row.epoch, seq=row.seq) for row in connection.execute(select(streams))},
-        sequences={row.name: row.seq for row in connection.execute(select(sequences))},
-    )
-    writer.close(manifest)
+    revision, time = migrated(connection), datetime.now(UTC)
+    with writing(file) as writer:
+        with step("back up", _rows(connection)) as advance:
+            contents = {table.name: writer.table(table, advance(lines(connection, table))) for table in TABLES}
+        manifest = Manifest(
+            arbig=version(),
+            revision=revision,
+            time=time,
+            tables=contents,
+            streams={row.name: Place(epoch=row.epoch, seq=row.seq) for row in connection.execute(select(streams))},
+            sequences={row.name: row.seq for row in connection.execute(select(sequences))},
+        )
+        writer.manifest(manifest)
     file.flush()
     os.fsync(file.fileno())
     return manifest

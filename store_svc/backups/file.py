@@ -27,8 +27,8 @@ FORMAT = 1
 _MANIFEST = "manifest.json"
 # Six times smaller than the rows; a higher level is slower than the database.
 _LEVEL = 3
-# All that reading a damaged zip raises.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, KeyError)
+# All that reading a damaged zip raises; OSError where an offset points before the file.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, KeyError)
 
 
 class BackupError(Refused):
@@ -92,18 +92,24 @@ def content(rows: Iterable[bytes], write: IO[bytes] | None = None) -> Content:
 class Writer:
     """A backup file in the making."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL)
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._zip = archive
 
     def table(self, table: Table, rows: Iterable[bytes]) -> Content:
         """Write a table's rows."""
         with self._zip.open(_member(table), "w", force_zip64=True) as member:
             return content(rows, member)
 
-    def close(self, manifest: Manifest) -> None:
-        """Write the manifest: the file is whole."""
+    def manifest(self, manifest: Manifest) -> None:
+        """Say what the file holds: it is whole."""
         self._zip.writestr(_MANIFEST, manifest.model_dump_json(indent=1))
-        self._zip.close()
+
+
+@contextlib.contextmanager
+def writing(file: IO[bytes]) -> Iterator[Writer]:
+    """Make a backup file."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
+        yield Writer(archive)
 
 
 class Backup:

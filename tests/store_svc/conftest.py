@@ -39,10 +39,11 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
     server: Server = request.getfixturevalue("mariadb")
-    return asyncio.run(_empty_database(server.url))
+    return asyncio.run(empty_database(server.url))
 
 
-async def _empty_database(url: str) -> str:
+async def empty_database(url: str) -> str:
+    """Make an empty database on the server; give its URL."""
     name = f"test{next(NUMBERS)}"
     engine = create_async_engine(url)
     async with engine.begin() as connection:
