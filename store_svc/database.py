@@ -1,29 +1,41 @@
 """The database behind a URL: one transaction at a time, each bounded in time.
 
-Whatever keeps the database from answering - it is down, it hangs, another writer holds the lock -
-is one `DatabaseDown` with the reason for people. Whether the transaction was committed is then
-unknown; who repeats it must be able to tell.
+Whatever keeps the database from answering - it is down, it hangs, it is full, it does not let us
+in - is one `DatabaseDown` with the reason for people. Whether the transaction was committed is then
+unknown; who repeats it must be able to tell. Data that it does not take is `DataRefused`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from pathlib import Path
+import contextlib
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from arbig.config import Settings
-from arbig.errors import ConfigError, Unavailable
+from arbig.errors import Refused, Unavailable
+from store_svc.engines import open_engine
 
 T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
 
 # How long a driver that was cancelled may take to let go before it is cancelled again.
 PATIENCE_SECONDS = 1.0
-# Times are UTC, and a value that does not fit is an error, never cut.
-MYSQL_SESSION = "SET SESSION time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+FIRST_PAUSE, LAST_PAUSE = 0.01, 0.5
+
+# MySQL's numbers for another writer in the way, all rolled back: record changed, lock wait timeout,
+# deadlock, which Galera says at COMMIT too. SQLite's is SQLITE_BUSY.
+IN_THE_WAY = {1020, 1205, 1213}
+# Data that is refused, though the driver's class does not say so: wrong value, out of range, a
+# CHECK of MySQL's and of MariaDB's, a trigger's SIGNAL.
+REFUSED = {1292, 1690, 3819, 4025, 1644}
+# Refused for what the table is, though the driver calls it the data's fault: a column without a
+# default, as in the tables of a newer version.
+NOT_THE_DATA = {1364}
 
 
 class DatabaseDown(Unavailable):
@@ -33,42 +45,105 @@ class DatabaseDown(Unavailable):
         super().__init__(f"database: {message}", "DATABASE_DOWN")
 
 
-class Database:
-    """An engine, and how long one transaction may take."""
+class InTheWay(DatabaseDown):
+    """Another writer was in the way; nothing was done."""
 
-    def __init__(self, engine: AsyncEngine, seconds: float) -> None:
+
+class DataRefused(Refused):
+    """The database does not take this data, and will not later."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"database: {message}", "DATA_REFUSED")
+
+
+class Database:
+    """An engine, how long one transaction may take, and how often one is repeated."""
+
+    def __init__(self, engine: AsyncEngine, seconds: float, retries: int = 0) -> None:
         self.engine = engine
         self.seconds = seconds
+        self._retries = retries
         # A local file answers within its own time, and its driver, a thread, hangs when it is cancelled.
         self._cancels = engine.url.get_backend_name() != "sqlite"
         # Without its password.
         self.label = engine.url.render_as_string(hide_password=True)
 
-    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]], seconds: float | None = None) -> T:
+    async def read(self, work: Work[T], seconds: float | None = None) -> T:
         """Give what `work` reads; raises DatabaseDown within the time."""
-        return await self._transaction(work, seconds or self.seconds, write=False)
+        return await self._transaction(work, _Deadline(seconds or self.seconds), write=False)
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]], seconds: float | None = None) -> T:
-        """Do `work` wholly or not at all; raises DatabaseDown within the time."""
-        return await self._transaction(work, seconds or self.seconds, write=True)
+    async def write(self, work: Work[T], seconds: float | None = None) -> T:
+        """Do `work` wholly or not at all, again where another writer was in the way.
 
-    async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[T]], seconds: float, *, write: bool) -> T:
+        Raises DatabaseDown within the time, or DataRefused.
+        """
+        deadline = _Deadline(seconds or self.seconds)
+        for attempt in range(self._retries):
+            try:
+                return await self._transaction(work, deadline, write=True)
+            except InTheWay:
+                if deadline.left <= 0:
+                    raise
+                await asyncio.sleep(min(FIRST_PAUSE * 2**attempt, LAST_PAUSE, deadline.left))
+        return await self._transaction(work, deadline, write=True)
+
+    async def _transaction(self, work: Work[T], deadline: "_Deadline", *, write: bool) -> T:
         async def transaction() -> T:
             async with self.engine.execution_options(write=write).begin() as connection:
                 return await work(connection)
 
-        try:
-            return await bounded(transaction(), seconds, cancels=self._cancels)
-        except DBAPIError as error:
-            raise DatabaseDown(str(error.orig)) from error
-        except TimeoutError as error:
-            raise DatabaseDown(f"no answer within {seconds:g} s") from error
-        except (OSError, PoolTimeoutError) as error:
-            raise DatabaseDown(str(error)) from error
+        with _translated(deadline.seconds):
+            return await bounded(transaction(), deadline.left, cancels=self._cancels)
 
     async def aclose(self) -> None:
         """Close every connection."""
         await bounded(self.engine.dispose(), self.seconds, cancels=self._cancels)
+
+
+class _Deadline:
+    """When what may take some seconds must be done."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        return self._end - time.monotonic()
+
+
+@contextlib.contextmanager
+def _translated(seconds: float) -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise _fault(error) from error
+    except TimeoutError as error:
+        raise DatabaseDown(f"no answer within {seconds:g} s") from error
+    except (OSError, PoolTimeoutError) as error:
+        raise DatabaseDown(str(error)) from error
+
+
+def _fault(error: DBAPIError) -> DatabaseDown | DataRefused:
+    code, text = _said(error.orig)
+    if code in IN_THE_WAY:
+        return InTheWay(text)
+    if code in REFUSED or (isinstance(error, DataError | IntegrityError) and code not in NOT_THE_DATA):
+        return DataRefused(text)
+    return DatabaseDown(text)
+
+
+def _said(error: BaseException | None) -> tuple[int, str]:
+    """Give the engine's number of an error, MySQL's or SQLite's as MySQL's, and its text."""
+    if isinstance(error, sqlite3.Error):
+        busy = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+        return 1205 if busy else 0, str(error)
+    code, *text = error.args if error else ("",)
+    if not text or not isinstance(code, int):
+        return 0, str(error)
+    # What is wrong with a connection, say its certificate, stands in the cause alone.
+    cause = f": {error.__cause__}" if error and error.__cause__ else ""
+    return code, f"{text[0]} ({code}){cause}"
 
 
 async def bounded(work: Coroutine[Any, Any, T], seconds: float, *, cancels: bool = True) -> T:
@@ -96,70 +171,6 @@ async def bounded(work: Coroutine[Any, Any, T], seconds: float, *, cancels: bool
 def open_database(settings: Settings) -> Database:
     """Open the database of the settings; connects at the first use.
 
-    Raises ConfigError for a URL that cannot work.
+    Raises ConfigError for settings that cannot work.
     """
-    text = settings.store.database or f"sqlite+aiosqlite:///{settings.directory('store') / 'store.db'}"
-    seconds = settings.store.timeout_seconds
-    url = _url(text)
-    try:
-        if url.get_backend_name() == "mysql":
-            return Database(_mysql(url), seconds)
-        return Database(_sqlite(url, seconds), seconds)
-    except (ArgumentError, NoSuchModuleError, TypeError) as error:
-        raise ConfigError(f"store.database: {url.render_as_string()}: {error}") from error
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"store.database: {error.name} is not installed: pip install 'arbig[mysql]'") from error
-
-
-DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "sqlite+aiosqlite": "sqlite+aiosqlite",
-    "mysql": "mysql+aiomysql",
-    "mariadb": "mysql+aiomysql",
-    "mysql+aiomysql": "mysql+aiomysql",
-}
-
-
-def _url(text: str) -> URL:
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        # The text is not shown: there may be a password in it.
-        raise ConfigError('store.database: not a URL like "mysql+aiomysql://user:password@host/name"') from None
-    if url.drivername not in DRIVERS:
-        raise ConfigError(f'store.database: "{url.drivername}" is not one of {", ".join(sorted(DRIVERS))}')
-    return url.set(drivername=DRIVERS[url.drivername])
-
-
-def _mysql(url: URL) -> AsyncEngine:
-    if not url.database:
-        raise ConfigError(f"store.database: {url.render_as_string()} names no database")
-    return create_async_engine(
-        url.update_query_dict({"charset": "utf8mb4"}),
-        connect_args={"init_command": MYSQL_SESSION},
-        pool_pre_ping=True,
-        hide_parameters=True,
-    )
-
-
-def _sqlite(url: URL, seconds: float) -> AsyncEngine:
-    if url.database and not Path(url.database).parent.is_dir():
-        raise ConfigError(f"store.database: {Path(url.database).parent} is not a directory")
-    engine = create_async_engine(url, connect_args={"timeout": seconds}, hide_parameters=True)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _connected(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        # A power cut may take the last transactions, with their cursor: they are followed again.
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begun(connection: Connection) -> None:
-        # A writer takes the lock before it reads the cursor.
-        write = connection.get_execution_options().get("write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
+    return Database(open_engine(settings), settings.store.timeout_seconds, settings.store.retries)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 import grpc
@@ -17,10 +17,11 @@ from sqlalchemy import select
 from arbig.follow import Link, follow
 from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1.trade_pb2 import Event, SubscribeEventsRequest, SubscribeEventsResponse
-from store_svc.database import Database, DatabaseDown
+from store_svc import set_aside
+from store_svc.batch import Batch
+from store_svc.database import Database, DatabaseDown, DataRefused
 from store_svc.migrate import migrate
-from store_svc.records import Unstorable
-from store_svc.writing import Batch, read_cursor, rewind, write
+from store_svc.writing import MovedBack, read_cursor, rewind, store_again, write
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -33,14 +34,16 @@ IDLE_SECONDS = 2.0
 
 
 class Ahead:
-    """Events that were read and are not written yet: at most `size`, and one message more."""
+    """Events that were read after a place and are not written yet: at most `size`, and one message more."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, place: Cursor) -> None:
         self._size = size
+        # Where what was taken ends.
+        self._place = place
         self._events: deque[tuple[int, Event]] = deque()
         self._changed = asyncio.Condition()
 
-    async def put(self, epoch: int, events: list[Event]) -> None:
+    async def put(self, epoch: int, events: Iterable[Event]) -> None:
         """Add events, once there is room."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._events) < self._size)
@@ -53,11 +56,19 @@ class Ahead:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._changed.wait_for(lambda: bool(self._events))
-            batch = Batch(self._events[0][0] if self._events else 0, [])
-            while self._events and len(batch.events) < limit and self._events[0][0] == batch.epoch:
-                batch.events.append(self._events.popleft()[1])
+            batch = self._oldest(limit)
             self._changed.notify_all()
             return batch
+
+    def _oldest(self, limit: int) -> Batch:
+        if not self._events:
+            return Batch(self._place.epoch, [], self._place.seq)
+        epoch = self._events[0][0]
+        events: list[Event] = []
+        while self._events and len(events) < limit and self._events[0][0] == epoch:
+            events.append(self._events.popleft()[1])
+        self._place = Cursor(epoch=epoch, seq=events[-1].seq)
+        return Batch(epoch, events)
 
 
 class Recorder:
@@ -65,6 +76,8 @@ class Recorder:
 
     def __init__(self, database: Database, subscribe: object, batch: int) -> None:
         self.stored = Cursor()
+        # How many events no table can hold.
+        self.set_aside = 0
         self.link = Link("trade service")
         self._database = database
         self._subscribe = subscribe
@@ -82,27 +95,39 @@ class Recorder:
         self._trouble = "database: its tables are being migrated"
         await self._persist(lambda: self._database.write(lambda on: on.run_sync(migrate), MIGRATION_SECONDS))
         while True:
+            self.set_aside = await self._persist(lambda: self._database.read(set_aside.count))
             self.stored = await self._persist(lambda: self._database.read(read_cursor))
             log.info("recording", extra={"epoch": self.stored.epoch, "seq": self.stored.seq})
-            try:
-                await self._record()
-            except* grpc.aio.AioRpcError as group:
-                await self._begin_again(group)
+            if why := await self._record_until_it_went_back():
+                # It was put back from an older copy: its numbers now mean other events. Everything
+                # it has is written again; rows have keys of their own, so nothing comes twice.
+                log.error("the journal went back, reading it again from its beginning", extra={"why": why})
+                await self._persist(lambda: self._database.write(rewind))
 
-    async def _begin_again(self, group: BaseExceptionGroup[grpc.aio.AioRpcError]) -> None:
-        """Store the journal again from its beginning, where it went back behind what is stored.
+    async def store_again(self) -> Cursor:
+        """Read the journal again from before the first event that was set aside; raises DatabaseDown.
 
-        It was put back from an older copy: its numbers now mean other events. Everything it has is
-        written again; rows have keys of their own, so nothing comes twice.
+        Gives where that is; the newest place if nothing was set aside. The recording finds the
+        cursor moved back, and begins there.
         """
-        why = group.exceptions[0]
-        if not isinstance(why, grpc.aio.AioRpcError) or why.code() is not grpc.StatusCode.OUT_OF_RANGE:
-            raise group
-        log.error("the journal went back, reading it again from its beginning", extra={"why": why.details()})
-        await self._persist(lambda: self._database.write(rewind))
+        return await self._database.write(store_again)
+
+    async def _record_until_it_went_back(self) -> str:
+        """Record until the journal or its cursor went back; say why if it was the journal."""
+        try:
+            await self._record()
+        except BaseExceptionGroup as group:
+            why = group.exceptions[0]
+            if isinstance(why, MovedBack):
+                log.warning("the cursor was moved back, recording from there", extra={"why": why})
+                return ""
+            if isinstance(why, grpc.aio.AioRpcError) and why.code() is grpc.StatusCode.OUT_OF_RANGE:
+                return why.details() or "it is shorter than what is stored"
+            raise
+        return ""
 
     async def _record(self) -> None:
-        ahead = Ahead(4 * self._batch)
+        ahead = Ahead(4 * self._batch, self.stored)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(ahead))
             group.create_task(self._write(ahead))
@@ -118,14 +143,43 @@ class Recorder:
                         "the journal began anew; what was stored of the old one is kept",
                         extra={"why": reply.gap.reason, "epoch": reply.cursor.epoch},
                     )
-                await ahead.put(reply.cursor.epoch, list(reply.events))
+                await ahead.put(reply.cursor.epoch, reply.events)
 
     async def _write(self, ahead: Ahead) -> None:
         while True:
             batch = await ahead.take(self._batch, IDLE_SECONDS)
-            await self._persist(lambda batch=batch: self._database.write(lambda on: write(on, batch)))  # type: ignore[misc]
+            await self._store(batch)
             if batch.events:
                 self.stored = Cursor(epoch=batch.epoch, seq=batch.events[-1].seq)
+
+    async def _store(self, batch: Batch) -> None:
+        """Write a batch; an event that the database refuses is found by halves and set aside."""
+        refused = await self._persist(lambda: self._refused(batch))
+        if not refused:
+            await self._tell_set_aside(batch)
+        elif len(batch.events) == 1:
+            await self._store(Batch(batch.epoch, batch.events, refused=refused))
+        else:
+            for half in batch.halves():
+                await self._store(half)
+
+    async def _refused(self, batch: Batch) -> str:
+        """Write a batch, or say why the database refuses it."""
+        try:
+            await self._database.write(lambda on: write(on, batch))
+        except DataRefused as error:
+            if batch.refused:
+                raise  # not even as it came
+            return str(error)
+        return ""
+
+    async def _tell_set_aside(self, batch: Batch) -> None:
+        if not batch.rows.aside:
+            return
+        for row in batch.rows.aside:
+            facts = {name: row[name] for name in ("epoch", "seq", "kind")}
+            log.error("an event cannot be stored and was set aside", extra={**facts, "why": row["reason"]})
+        self.set_aside = await self._persist(lambda: self._database.read(set_aside.count))
 
     async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do `work`, again and again until it is done, and say what keeps it from being done."""
@@ -133,7 +187,7 @@ class Recorder:
         while True:
             try:
                 done = await work()
-            except (DatabaseDown, Unstorable) as error:
+            except (DatabaseDown, DataRefused) as error:
                 if str(error) != self._trouble:
                     log.warning("cannot store, trying again", extra={"why": error})
                 self._trouble = str(error)

@@ -1,5 +1,6 @@
 """One batch, one transaction; the same batch again changes nothing."""
 
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ from sqlalchemy import select
 from arbig.config import Settings, Store
 from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1 import trade_pb2 as tr
-from store_svc import schema
+from store_svc import schema, set_aside
+from store_svc.batch import Batch
 from store_svc.database import Database, open_database
 from store_svc.migrate import migrate
-from store_svc.records import Unstorable
-from store_svc.writing import Batch, read_cursor, rewind, write
+from store_svc.writing import MovedBack, read_cursor, rewind, store_again, write
 from tests.store_svc.mesh import journal, order, trade
 
 
@@ -91,8 +92,54 @@ async def test_a_stream_that_was_rewound_is_stored_again(database: Database) -> 
     assert await database.read(read_cursor) == Cursor(epoch=1, seq=1)
 
 
-async def test_a_value_that_cannot_be_kept_leaves_the_whole_batch_out(database: Database) -> None:
-    with pytest.raises(Unstorable, match="event 2: accounts: balance"):
-        await stored(database, batch(order("a"), tr.Account(account_id="sim001", balance=1e300)))
-    assert await rows(database, schema.orders) == []
-    assert await database.read(read_cursor) == Cursor()
+async def test_an_event_that_no_table_can_hold_is_set_aside_and_the_rest_is_stored(database: Database) -> None:
+    rich = tr.Account(account_id="sim001", balance=1e300)
+    said = batch(order("a"), rich, trade("t"))
+    await stored(database, said, said)
+    assert len(await rows(database, schema.orders)) == len(await rows(database, schema.trades)) == 1
+    assert await database.read(read_cursor) == Cursor(epoch=1, seq=3)
+    (kept,) = await database.read(set_aside.listed)
+    assert (kept.cursor, kept.kind) == (Cursor(epoch=1, seq=2), "account")
+    assert kept.reason == "balance 1e+300 does not fit: 100,000,000,000,000 and more yuan do not"
+    assert tr.Event.FromString(kept.event).account == rich
+
+
+async def test_the_last_state_that_can_be_kept_is_kept(database: Database) -> None:
+    strange = order("a", status_text="x" * 256)
+    await stored(database, batch(order("a"), order("a", filled_volume=2), strange))
+    assert [row.filled_volume for row in await rows(database, schema.orders)] == [2]
+    assert [one.cursor.seq for one in await database.read(set_aside.listed)] == [3]
+
+
+async def test_an_event_of_a_newer_contract_is_set_aside(database: Database) -> None:
+    await stored(database, Batch(1, [tr.Event.FromString(b"\x08\x01\x7a\x01x")]))
+    (kept,) = await database.read(set_aside.listed)
+    assert (kept.kind, kept.reason) == ("", "this version's contract has no such event")
+    assert kept.event == b"\x08\x01\x7a\x01x"
+
+
+async def test_storing_again_begins_before_the_first_event_that_was_set_aside(database: Database) -> None:
+    strange = order("b", price=math.nan)
+    await stored(database, batch(order("a"), strange, order("c"), strange, order("a", filled_volume=3)))
+    assert await database.write(store_again) == Cursor(epoch=1, seq=1)
+    assert await database.read(set_aside.count) == 0
+    await stored(database, batch(order("b"), order("c"), order("b"), order("a", filled_volume=3), after=1))
+    found = [(row.client_order_id, row.first_seq) for row in await rows(database, schema.orders)]
+    assert found == [("a", 1), ("b", 2), ("c", 3)]
+    assert await database.write(store_again) == Cursor(epoch=1, seq=5)
+
+
+async def test_what_an_older_journal_had_set_aside_stays(database: Database) -> None:
+    strange = order("b", price=math.nan)
+    await stored(database, batch(strange), batch(order("a"), order("b"), epoch=2))
+    assert await database.write(store_again) == Cursor(epoch=2, seq=2)
+    assert await database.read(set_aside.count) == 1
+
+
+async def test_a_batch_that_would_leave_a_hole_is_not_written(database: Database) -> None:
+    await stored(database, batch(order("a"), order("b"), order("c")))
+    for hole in (batch(order("e"), after=4), batch(order("e"), after=4, epoch=2), Batch(1, [], 4)):
+        with pytest.raises(MovedBack):
+            await stored(database, hole)
+    assert await database.read(read_cursor) == Cursor(epoch=1, seq=3)
+    assert len(await rows(database, schema.orders)) == 3

@@ -1,0 +1,94 @@
+"""What a batch of journal events becomes: rows of the tables, and events that are set aside."""
+
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from arbig.trade.v1.trade_pb2 import Event
+from store_svc import records
+from store_svc.records import Record, Row, Unstorable
+
+STREAM = "trade"
+RECORDS: dict[str, Record[Any]] = {
+    "order": records.ORDER,
+    "trade": records.TRADE,
+    "position": records.POSITION,
+    "account": records.ACCOUNT,
+}
+
+
+class Rows(NamedTuple):
+    """The rows of each kind, and those of the table `set_aside`."""
+
+    kinds: dict[str, list[Row]]
+    aside: list[Row]
+
+
+class Batch:
+    """Events of one life of the journal, in their order; none asks only where the cursor is."""
+
+    def __init__(self, epoch: int, events: list[Event], after: int = 0, refused: str = "") -> None:
+        self.epoch = epoch
+        self.events = events
+        # The place before the first event.
+        self.after = events[0].seq - 1 if events else after
+        # Why the database takes none of the events, if that is so.
+        self.refused = refused
+
+    def since(self, seq: int) -> "Batch":
+        """Give what of the batch comes after a place."""
+        if seq <= self.after:
+            return self
+        return Batch(self.epoch, [event for event in self.events if event.seq > seq], seq, self.refused)
+
+    def halves(self) -> list["Batch"]:
+        """Cut the batch in two."""
+        middle = len(self.events) // 2
+        return [Batch(self.epoch, self.events[:middle]), Batch(self.epoch, self.events[middle:])]
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Make a row of each key: its last event that can be kept, and the one it first came in."""
+        rows = Rows({}, [])
+        for kind, keys in self._by_key(rows.aside).items():
+            made = [self._row(kind, events, rows.aside) for events in keys.values()]
+            rows.kinds[kind] = [row for row in made if row]
+        return rows
+
+    def _by_key(self, aside: list[Row]) -> dict[str, dict[tuple[object, ...], list[Event]]]:
+        kinds: dict[str, dict[tuple[object, ...], list[Event]]] = {}
+        for event in self.events:
+            kind = kind_of(event)
+            if self.refused or not kind:
+                aside.append(self._aside(event, kind, self.refused or "this version's contract has no such event"))
+                continue
+            message = getattr(event, kind)
+            key = tuple(getattr(message, name) for name in RECORDS[kind].key)
+            kinds.setdefault(kind, {}).setdefault(key, []).append(event)
+        return kinds
+
+    def _row(self, kind: str, events: list[Event], aside: list[Row]) -> Row | None:
+        record = RECORDS[kind]
+        for event in reversed(events):
+            try:
+                row = record.row(getattr(event, kind))
+            except Unstorable as error:
+                aside.append(self._aside(event, kind, str(error)))
+            else:
+                if record.first:
+                    row.update(zip(record.first, (self.epoch, events[0].seq), strict=True))
+                return row
+        return None
+
+    def _aside(self, event: Event, kind: str, reason: str) -> Row:
+        place = {"stream": STREAM, "epoch": self.epoch, "seq": event.seq}
+        now = datetime.now(UTC).replace(tzinfo=None)
+        return {**place, "kind": kind, "reason": reason, "time": now, "event": event.SerializeToString()}
+
+
+def kind_of(event: Event) -> str:
+    """Give which of its messages an event carries; "" for one of a newer contract."""
+    for kind in RECORDS:
+        if event.HasField(kind):  # type: ignore[arg-type]
+            return kind
+    return ""

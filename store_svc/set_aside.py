@@ -1,0 +1,39 @@
+"""Events of the journal that no table can hold: kept as they came, with the reason.
+
+They are listed for a person, and forgotten when the journal is read again from before them.
+"""
+
+from sqlalchemy import RowMapping, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from arbig.store.v1.admin_pb2 import SetAside
+from arbig.stream.v1.stream_pb2 import Cursor
+from store_svc.schema import set_aside
+
+# What one answer lists.
+LISTED = 1_000
+
+
+async def count(connection: AsyncConnection) -> int:
+    """Give how many there are."""
+    found: int = (await connection.execute(select(func.count()).select_from(set_aside))).scalar_one()
+    return found
+
+
+async def listed(connection: AsyncConnection) -> list[SetAside]:
+    """Give the oldest of them."""
+    oldest = select(set_aside).order_by(*set_aside.primary_key).limit(LISTED)
+    return [_message(row) for row in (await connection.execute(oldest)).mappings()]
+
+
+def _message(row: RowMapping) -> SetAside:
+    cursor = Cursor(epoch=row["epoch"], seq=row["seq"])
+    return SetAside(cursor=cursor, kind=row["kind"], reason=row["reason"], time=row["time"], event=row["event"])
+
+
+async def forget(connection: AsyncConnection, stream: str, epoch: int) -> int | None:
+    """Forget those of a stream's epoch, and give the first one's seq; None if there is none."""
+    ours = (set_aside.c.stream == stream, set_aside.c.epoch == epoch)
+    first: int | None = (await connection.execute(select(func.min(set_aside.c.seq)).where(*ours))).scalar_one()
+    await connection.execute(set_aside.delete().where(*ours))
+    return first
