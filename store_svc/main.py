@@ -9,8 +9,10 @@ from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from arbig.server import serve, watch_health
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
 from store_svc.database import open_database
+from store_svc.logs import service as logs
 from store_svc.record_service import NAME, RecordService
 from store_svc.recorder import Recorder
+from store_svc.strategies import service as strategies
 from store_svc.ticks.recorder import open_ticks
 
 
@@ -24,7 +26,14 @@ async def run(settings: Settings) -> None:
         events = Recorder(database, TradeServiceStub(trade).SubscribeEvents, settings.store.batch)
         ticks = open_ticks(settings, MarketServiceStub(market).SubscribeTicks)
         service = RecordService(database, events, ticks)
-        async with serve(settings.address("store"), [(NAME, service)]) as set_health, asyncio.TaskGroup() as group:
+        system_logs = logs.LogService(database, settings.store.log_days)
+        services = [
+            (NAME, service),
+            (strategies.NAME, strategies.StrategyService(database)),
+            (logs.NAME, system_logs),
+        ]
+        async with serve(settings.address("store"), services) as set_health, asyncio.TaskGroup() as group:
             group.create_task(events.run())
             group.create_task(ticks.run())
+            group.create_task(system_logs.run())
             group.create_task(watch_health(set_health, lambda: not events.reason))

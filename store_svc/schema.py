@@ -188,6 +188,7 @@ strategy_changes = Table(
 )
 
 # `first_seq` is the number it was recorded under, and stays; `seq` is that of its newest change.
+# `content` is a digest of what was recorded: it tells a repeated call from another one.
 strategy_triggers = Table(
     "strategy_triggers",
     METADATA,
@@ -195,6 +196,7 @@ strategy_triggers = Table(
     Column("trigger_id", name(64), primary_key=True),
     Column("first_seq", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
+    Column("content", name(32), nullable=False),
     Column("time", moment(), nullable=False),
     Column("trading_day", name(8), nullable=False),
     Column("condition", words(), nullable=False),

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from tests.servers import Server, start_mariadb, start_redis
+from tests.store_svc.strategies_and_logs import Served, serving
 
 NUMBERS = count()
 
@@ -50,3 +51,10 @@ async def empty_database(url: str) -> str:
         await connection.execute(text(f"CREATE DATABASE {name}"))
     await engine.dispose()
     return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+async def served(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
+    """Serve strategies and logs, once on each engine."""
+    async with serving(database_url, tmp_path) as made:
+        yield made

@@ -72,6 +72,7 @@ def tables() -> dict[str, list[sa.Column[Any]]]:
             sa.Column("trigger_id", name(64), primary_key=True),
             sa.Column("first_seq", sa.BigInteger, nullable=False),
             sa.Column("seq", sa.BigInteger, nullable=False),
+            sa.Column("content", name(32), nullable=False),
             sa.Column("time", moment(), nullable=False),
             sa.Column("trading_day", name(8), nullable=False),
             sa.Column("condition", words(), nullable=False),

@@ -1,0 +1,118 @@
+"""A page of a list, in the order of columns that tell its rows apart."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+from sqlalchemy import Column, ColumnElement, RowMapping, Select, String, and_, func, or_, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import GenericFunction
+
+from arbig.store.v1.store_pb2 import SORT_ORDER_OLDEST_FIRST
+from store_svc.checks import Fields
+from store_svc.pages import DEFAULT_SIZE, Place, from_token, page_size, to_token
+
+M = TypeVar("M", bound=Message)
+# The columns that sort a list; "-seq" falls. Together they tell the rows apart.
+Order = Sequence[str]
+# A page has fewer rows than were asked for where they would not fit into a message.
+PAGE_BYTES = 3 << 20
+
+
+def page(
+    request: Any,
+    query: Select[Any],
+    order: Order,
+    item: Callable[[RowMapping], M],
+    size: int = DEFAULT_SIZE,
+) -> Callable[[AsyncConnection], Awaitable[tuple[list[M], str]]]:
+    """Make what reads the page that the request asks for, and the token of the next one.
+
+    Raises InvalidField for a page size or token that is none.
+    """
+    size = page_size(request.page_size, size)
+    wanted = keyset(query, order, from_token(request.page_token, request), size + 1)
+
+    async def read(connection: AsyncConnection) -> tuple[list[M], str]:
+        rows = (await connection.execute(wanted)).mappings().all()
+        items = _fitting(map(item, rows[:size]))
+        if len(items) == len(rows):
+            return items, ""
+        last = rows[len(items) - 1]
+        return items, to_token(tuple(last[_name(one)] for one in order), request)
+
+    return read
+
+
+def keyset(query: Select[Any], order: Order, place: Place | None, limit: int) -> Select[Any]:
+    """Select the first rows that come after a place.
+
+    What arrives meanwhile moves none of them, as an offset would.
+    """
+    columns = [query.selected_columns[_name(one)] for one in order]
+    falls = [one.startswith("-") for one in order]
+    if place is not None:
+        query = query.where(_after(columns, falls, place))
+    return query.order_by(*(one.desc() if fall else one for one, fall in zip(columns, falls, strict=True))).limit(limit)
+
+
+def _after(columns: list[ColumnElement[Any]], falls: list[bool], place: Place) -> ColumnElement[bool]:
+    equal = [column == value for column, value in zip(columns, place, strict=True)]
+    beyond = [one < value if fall else one > value for one, fall, value in zip(columns, falls, place, strict=True)]
+    spelled_out = or_(*(and_(*equal[:number], one) for number, one in enumerate(beyond)))
+    if len(columns) == 1 or len(set(falls)) > 1:
+        return spelled_out
+    # SQLite finds the place in an index by the comparison of rows, MySQL by the one spelled out.
+    row, there = tuple_(*columns), tuple_(*place)
+    return and_(row < there if falls[0] else row > there, spelled_out)
+
+
+def _name(one: str) -> str:
+    return one.removeprefix("-")
+
+
+def as_asked(request: Any, newest_first: Order) -> Order:
+    """Give the order that the request asks for; raises InvalidField for one that is none."""
+    Fields(request).choice("sort", required=False)
+    if request.sort != SORT_ORDER_OLDEST_FIRST:
+        return newest_first
+    return [_name(one) if one.startswith("-") else f"-{one}" for one in newest_first]
+
+
+def _fitting(items: Iterable[M]) -> list[M]:
+    """Give the first items that fit into a message, one at least."""
+    kept: list[M] = []
+    size = 0
+    for item in items:
+        size += item.ByteSize()
+        if kept and size > PAGE_BYTES:
+            break
+        kept.append(item)
+    return kept
+
+
+class without_case(GenericFunction[str]):  # noqa: N801 - SQLAlchemy's way to name a function
+    """A text in which A-Z are a-z, and which is compared byte by byte."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(without_case)
+def _lowered(element: without_case, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"lower({compiler.process(element.clauses, **kwargs)})"
+
+
+@compiles(without_case, "mysql")
+def _lowered_in_bytes(element: without_case, compiler: SQLCompiler, **kwargs: Any) -> str:
+    return f"lower({compiler.process(element.clauses, **kwargs)}) COLLATE utf8mb4_bin"
+
+
+def contains(text: str, *columns: Column[str]) -> list[ColumnElement[bool]]:
+    """Give the condition that one of the columns has the text in it; none for an empty one.
+
+    Not LIKE: SQLite ends its pattern at a NUL.
+    """
+    return [or_(*(func.instr(without_case(column), without_case(text)) > 0 for column in columns))] if text else []

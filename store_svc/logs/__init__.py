@@ -1,0 +1,1 @@
+"""The system log: what the services and strategies of the mesh had to say."""

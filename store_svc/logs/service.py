@@ -1,0 +1,91 @@
+"""LogService: log records, written, listed and followed over gRPC."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+from sqlalchemy import ColumnElement, select
+
+from arbig.server import Context
+from arbig.store.v1 import log_pb2 as pb
+from store_svc.checks import Fields
+from store_svc.clock import now
+from store_svc.database import Database, DatabaseDown
+from store_svc.lists import as_asked, contains, page
+from store_svc.logs import records
+from store_svc.logs.records import LOG
+from store_svc.schema import system_logs
+from store_svc.sequences import LOGS
+from store_svc.tail import Stream, Tail
+
+log = logging.getLogger(__name__)
+
+NAME = "arbig.store.v1.LogService"
+STREAM = Stream(LOGS, system_logs, LOG.from_row, pb.SubscribeLogsResponse, pruned=True)
+PRUNE_SECONDS = 3600.0
+# After a database that was down.
+RETRY_SECONDS = 60.0
+
+
+class LogService:
+    """The system log; the contract says what each call does."""
+
+    def __init__(self, database: Database, days: int) -> None:
+        self._database = database
+        self._days = days
+        self._logs = Tail(database, STREAM)
+
+    async def run(self) -> None:
+        """Remove what is older than it is kept, every hour."""
+        while True:
+            try:
+                while await self._database.write(lambda on: records.prune(on, now(), self._days)):
+                    pass
+                await asyncio.sleep(PRUNE_SECONDS)
+            except DatabaseDown as error:
+                log.info("old log records are not removed now", extra={"why": str(error)})
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def WriteLogs(self, request: pb.WriteLogsRequest, _: Context) -> pb.WriteLogsResponse:  # noqa: N802
+        """Write records, all or none."""
+        records.prepare(request.records)
+        written = await self._database.write(lambda on: records.write(on, request.records))
+        self._logs.wake()
+        return pb.WriteLogsResponse(written=written)
+
+    async def ListLogs(self, request: pb.ListLogsRequest, _: Context) -> pb.ListLogsResponse:  # noqa: N802
+        """List records, by their numbers."""
+        query = select(system_logs).where(*_where(request))
+        listed = page(request, query, as_asked(request, ["-seq"]), LOG.from_row)
+        found, token = await self._database.read(listed)
+        return pb.ListLogsResponse(records=found, next_page_token=token)
+
+    async def SubscribeLogs(self, request: pb.SubscribeLogsRequest, _: Context) -> AsyncIterator[bytes]:  # noqa: N802
+        """Follow the records."""
+        after = request.after if request.HasField("after") else None
+        async for response in self._logs.follow(after, _said_by(request)):
+            yield response
+
+
+def _said_by(request: pb.ListLogsRequest | pb.SubscribeLogsRequest) -> list[ColumnElement[bool]]:
+    """Give the conditions that a list and a stream both have."""
+    Fields(request).choice("min_level", required=False)
+    columns = system_logs.c
+    where = [columns.service == request.service] if request.service else []
+    if request.min_level > pb.LOG_LEVEL_DEBUG:
+        graver = [name for name, number in pb.LogLevel.items() if number >= request.min_level]
+        where.append(columns.level.in_([name.removeprefix("LOG_LEVEL_") for name in graver]))
+    return where
+
+
+def _where(request: pb.ListLogsRequest) -> list[ColumnElement[bool]]:
+    Fields(request).time("first_time", "end_time")
+    columns = system_logs.c
+    where = _said_by(request)
+    if request.module:
+        where.append(columns.module == request.module)
+    if request.HasField("first_time"):
+        where.append(columns.time >= request.first_time.ToDatetime())
+    if request.HasField("end_time"):
+        where.append(columns.time < request.end_time.ToDatetime())
+    return where + contains(request.text, columns.message)

@@ -1,0 +1,1 @@
+"""Strategies: their configurations, what they triggered, how they do."""

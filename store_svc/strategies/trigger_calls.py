@@ -1,0 +1,78 @@
+"""StrategyService's calls about triggers."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from arbig.server import Context
+from arbig.store.v1 import strategy_pb2 as pb
+from store_svc.checks import Fields
+from store_svc.clock import now
+from store_svc.database import Database
+from store_svc.lists import as_asked, contains, page
+from store_svc.schema import strategy_triggers
+from store_svc.sequences import TRIGGERS
+from store_svc.strategies import triggers
+from store_svc.strategies.triggers import TRIGGER
+from store_svc.tail import Stream, Tail
+
+STREAM = Stream(TRIGGERS, strategy_triggers, TRIGGER.from_row, pb.SubscribeTriggersResponse)
+
+
+class TriggerCalls:
+    """Triggers; the contract says what each call does."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._triggers = Tail(database, STREAM)
+
+    async def RecordTrigger(self, request: pb.RecordTriggerRequest, _: Context) -> pb.RecordTriggerResponse:  # noqa: N802
+        """Record that a strategy's condition was met."""
+        triggers.check_new(request.trigger)
+        trigger = await self._write_trigger(lambda on: triggers.record(on, request.trigger, now()))
+        return pb.RecordTriggerResponse(trigger=trigger)
+
+    async def UpdateTrigger(self, request: pb.UpdateTriggerRequest, _: Context) -> pb.UpdateTriggerResponse:  # noqa: N802
+        """Say what became of a trigger."""
+        triggers.check_change(request)
+        trigger = await self._write_trigger(lambda on: triggers.change(on, request, now()))
+        return pb.UpdateTriggerResponse(trigger=trigger)
+
+    async def ListTriggers(self, request: pb.ListTriggersRequest, _: Context) -> pb.ListTriggersResponse:  # noqa: N802
+        """List triggers, by when they were recorded."""
+        query = select(strategy_triggers).where(*_where(request))
+        listed = page(request, query, as_asked(request, ["-first_seq"]), TRIGGER.from_row)
+        found, token = await self._database.read(listed)
+        return pb.ListTriggersResponse(triggers=found, next_page_token=token)
+
+    async def SubscribeTriggers(self, request: pb.SubscribeTriggersRequest, _: Context) -> AsyncIterator[bytes]:  # noqa: N802
+        """Follow the triggers."""
+        after = request.after if request.HasField("after") else None
+        where = [strategy_triggers.c.strategy == request.strategy] if request.strategy else []
+        async for response in self._triggers.follow(after, where):
+            yield response
+
+    async def _write_trigger(self, work: Callable[[AsyncConnection], Awaitable[pb.Trigger]]) -> pb.Trigger:
+        trigger = await self._database.write(work)
+        self._triggers.wake()
+        return trigger
+
+
+def _where(request: pb.ListTriggersRequest) -> list[ColumnElement[bool]]:
+    given, columns = Fields(request), strategy_triggers.c
+    given.days("first_trading_day", "last_trading_day")
+    given.choices("results")
+    given.choices("signals")
+    where = [columns.strategy == request.strategy] if request.strategy else []
+    if request.first_trading_day:
+        where.append(columns.trading_day >= request.first_trading_day)
+    if request.last_trading_day:
+        where.append(columns.trading_day <= request.last_trading_day)
+    if request.results:
+        where.append(
+            columns.result.in_(pb.TriggerResult.Name(one).removeprefix("TRIGGER_RESULT_") for one in request.results)
+        )
+    if request.signals:
+        where.append(columns.signal.in_(pb.Signal.Name(one).removeprefix("SIGNAL_") for one in request.signals))
+    return where + contains(request.text, columns.condition, columns.error_message)
