@@ -5,37 +5,31 @@ cut, changed or taken from another list from one that we gave out.
 """
 
 import base64
-import binascii
 import hashlib
-import struct
-from typing import NamedTuple
+import json
 
 from google.protobuf.message import Message
 
 from arbig.errors import InvalidField
 
 DEFAULT_SIZE, MOST = 50, 1_000
-_PLACE = struct.Struct(">QQ")
+_CHECK_BYTES = 8
+
+# What the last row of a page has in the columns that the list is sorted by.
+Place = tuple[int | str, ...]
 
 
-class Place(NamedTuple):
-    """The event that the last row of a page first came with; the next page is older."""
-
-    epoch: int
-    seq: int
-
-
-def page_size(asked: int) -> int:
+def page_size(asked: int, default: int = DEFAULT_SIZE) -> int:
     """Give how many rows a page has; raises InvalidField below 0."""
     if asked < 0:
         raise InvalidField("page_size", f"{asked} is below 0")
-    return min(asked, MOST) or DEFAULT_SIZE
+    return min(asked or default, MOST)
 
 
 def to_token(place: Place, request: Message) -> str:
     """Name the page after `place` of the list that `request` asks for."""
-    packed = _PLACE.pack(*place)
-    return base64.urlsafe_b64encode(packed + _check(packed, request)).decode().rstrip("=")
+    packed = json.dumps(place, separators=(",", ":")).encode()
+    return _text(_check(packed, request) + packed)
 
 
 def from_token(token: str, request: Message) -> Place | None:
@@ -44,12 +38,17 @@ def from_token(token: str, request: Message) -> Place | None:
         return None
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         raw = b""
-    packed = raw[: _PLACE.size]
-    if raw != packed + _check(packed, request) or len(packed) < _PLACE.size:
+    check, packed = raw[:_CHECK_BYTES], raw[_CHECK_BYTES:]
+    # One place has one text: base64 takes several for the same bytes.
+    if check != _check(packed, request) or token != _text(raw):
         raise InvalidField("page_token", "not given out for this list and filter")
-    return Place(*_PLACE.unpack(packed))
+    return tuple(json.loads(packed))
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _check(packed: bytes, request: Message) -> bytes:
@@ -58,4 +57,4 @@ def _check(packed: bytes, request: Message) -> bytes:
     asked.ClearField("page_size")  # may change from page to page
     asked.ClearField("page_token")
     bound = request.DESCRIPTOR.full_name.encode() + b"\0" + asked.SerializeToString(deterministic=True)
-    return hashlib.blake2b(packed + bound, digest_size=8).digest()
+    return hashlib.blake2b(packed + b"\0" + bound, digest_size=_CHECK_BYTES).digest()

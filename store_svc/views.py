@@ -7,17 +7,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
+    Column,
     ColumnElement,
     Connection,
     Double,
-    Integer,
+    MetaData,
     Select,
+    Table,
     case,
+    cast,
     func,
     literal_column,
     null,
     select,
     text,
+    type_coerce,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -47,22 +52,26 @@ def _average_of_steps(element: average_money, compiler: SQLCompiler, **kwargs: A
     return f"avg({compiler.process(element.clauses, **kwargs)}) / 1e{PLACES}"
 
 
+def _total(numbers: ColumnElement[int]) -> ColumnElement[int]:
+    """Add whole numbers up: MySQL's sum of them is a decimal."""
+    return cast(func.coalesce(func.sum(numbers), 0), BigInteger)
+
+
 def _count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0, type_=Integer)
+    return _total(case((condition, 1), else_=0))
 
 
 def _account_summary() -> Select[Any]:
     held = positions.c.today + positions.c.yesterday
     whose = positions.c.account_id == accounts.c.account_id
+    share = type_coerce(accounts.c.margin * _ONE / accounts.c.balance, Double)
     kept = ("balance", "available", "margin", "position_profit", "close_profit", "commission")
     return select(
         accounts.c.account_id,
         *(accounts.c[name] for name in kept),
-        case(
-            (accounts.c.balance > literal_column("0"), accounts.c.margin * _ONE / accounts.c.balance), else_=null()
-        ).label("risk_ratio"),
+        case((accounts.c.balance > literal_column("0"), share), else_=null()).label("risk_ratio"),
         select(func.count()).where(whose, held > 0).scalar_subquery().label("position_count"),
-        select(func.coalesce(func.sum(held), 0)).where(whose).scalar_subquery().label("position_volume"),
+        select(_total(held)).where(whose).scalar_subquery().label("position_volume"),
         accounts.c.trading_day,
         accounts.c.update_time,
     )
@@ -70,7 +79,7 @@ def _account_summary() -> Select[Any]:
 
 def _daily_trade_summary() -> Select[Any]:
     def lots(direction: str) -> ColumnElement[int]:
-        return func.sum(case((trades.c.direction == direction, trades.c.volume), else_=0))
+        return _total(case((trades.c.direction == direction, trades.c.volume), else_=0))
 
     unknown = func.count() > func.count(trades.c.commission)
     return select(
@@ -103,6 +112,18 @@ VIEWS: Mapping[str, Select[Any]] = {
     "daily_trade_summary": _daily_trade_summary(),
     "strategy_trigger_summary": _strategy_trigger_summary(),
 }
+
+
+def _typed(view: str) -> Table:
+    """Name a view's columns and their types, as a table's: money comes back as money."""
+    return Table(view, _METADATA, *(Column(one.name, one.type) for one in VIEWS[view].selected_columns))
+
+
+# Not the tables' own, which Alembic would make.
+_METADATA = MetaData()
+ACCOUNT_SUMMARY = _typed("account_summary")
+DAILY_TRADE_SUMMARY = _typed("daily_trade_summary")
+STRATEGY_TRIGGER_SUMMARY = _typed("strategy_trigger_summary")
 
 
 def drop_views(connection: Connection) -> None:
