@@ -1,4 +1,4 @@
-"""Messages of the trade contract as rows of the tables, and back.
+"""Messages of the contracts as rows of the tables, and back.
 
 Each field has the column of its name; a field without one is found when this module is imported.
 What comes back is the message that went in, its times cut to the microsecond and its money to the
@@ -7,16 +7,20 @@ hundredth of a cent.
 
 import math
 from collections.abc import Callable
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import RowMapping, Table
 
 from arbig.trade.v1.trade_pb2 import Account, Order, Position, Trade
 from store_svc import schema
 from store_svc.columns import LIMIT, STEP, Money
+from store_svc.documents import plain
 
 M = TypeVar("M", bound=Message)
 Row = dict[str, Any]
@@ -53,6 +57,8 @@ class _Field:
     def __init__(self, field: Any, table: Table) -> None:
         self.name = field.name
         self._money = isinstance(table.c[field.name].type, Money)
+        # In characters, on both engines; None for a text that may be as long as it likes.
+        self._longest: int | None = getattr(table.c[field.name].type, "length", None)
         self._words: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
         if field.enum_type:
@@ -67,8 +73,12 @@ class _Field:
         name = field.name
         if field.enum_type:
             return self._word
+        if field.message_type == Struct.DESCRIPTOR:
+            return lambda message: plain(getattr(message, name))
         if field.message_type:  # a Timestamp: the contract has no other message here
-            return lambda message: getattr(message, name).ToDatetime()
+            return self._moment
+        if field.type == FieldDescriptor.TYPE_STRING and self._longest:
+            return self._text
         if field.type == FieldDescriptor.TYPE_DOUBLE:
             return self._amount if self._money else self._double
         return lambda message: getattr(message, name)
@@ -78,6 +88,19 @@ class _Field:
         if number not in self._words:
             raise Unstorable(f"{self.name} {number} is not in this version's contract")
         return self._words[number]
+
+    def _text(self, message: Any) -> str:
+        value: str = getattr(message, self.name)
+        if self._longest and len(value) > self._longest:
+            raise Unstorable(f"{self.name} has {len(value)} characters, more than {self._longest}")
+        return value
+
+    def _moment(self, message: Any) -> datetime:
+        value: Timestamp = getattr(message, self.name)
+        try:
+            return value.ToDatetime()
+        except (ValueError, OverflowError) as error:
+            raise Unstorable(f"{self.name} {value.seconds} s {value.nanos} ns is no time") from error
 
     def _double(self, message: Any) -> float:
         value: float = getattr(message, self.name)
