@@ -24,8 +24,17 @@ async def status(connection: AsyncConnection, strategy: str) -> pb.GetStrategySt
         trading_day=day,
         triggers_today=counted.today,
         success_rate=counted.succeeded / ended if ended else None,
-        positions=[pb.StrategyPosition(**row) for row in (await connection.execute(_held(strategy))).mappings()],
+        positions=await _positions(connection, strategy),
     )
+
+
+async def _positions(connection: AsyncConnection, strategy: str) -> list[pb.StrategyPosition]:
+    rows = await connection.execute(_held(strategy))
+    return [
+        # MySQL's sums are decimals.
+        pb.StrategyPosition(account_id=account, symbol=symbol, long_volume=int(long), short_volume=int(short))
+        for account, symbol, long, short in rows
+    ]
 
 
 def _counts(strategy: str, day: str) -> Select[*tuple[Any, ...]]:
@@ -43,7 +52,7 @@ def _held(strategy: str) -> Select[Any]:
     long, short = _lots("BUY", "SELL"), _lots("SELL", "BUY")
     whose = (trades.c.account_id, trades.c.symbol)
     return (
-        select(*whose, long.label("long_volume"), short.label("short_volume"))
+        select(*whose, long, short)
         .join(
             orders,
             (orders.c.account_id == trades.c.account_id) & (orders.c.client_order_id == trades.c.client_order_id),

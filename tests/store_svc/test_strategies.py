@@ -1,6 +1,7 @@
 """Configurations of strategies: changed by one caller at a time, and never forgotten."""
 
 import asyncio
+from typing import Any
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -49,7 +50,7 @@ async def history(served: Served) -> list[tuple[str, int]]:
 
 async def test_a_strategy_comes_back_as_it_was_given(served: Served) -> None:
     """Parameters are any JSON object, down to numbers that are whole."""
-    parameters = {"a": None, "b": [1, 2.5, -1e300, "文", {"c": True}], "d": {}, "e": []}
+    parameters: dict[str, Any] = {"a": None, "b": [1, 2.5, -1e300, "文", {"c": True}], "d": {}, "e": []}
     made = await create(served, parameters=parameters, description="grid \U0001f600", active=True)
     assert made == await get(served)
     given = config(parameters=parameters, description="grid \U0001f600", active=True)
@@ -69,8 +70,9 @@ async def test_a_repeated_create_gives_the_strategy_back(served: Served) -> None
 
 async def test_a_name_is_given_to_one_strategy(served: Served) -> None:
     await create(served)
-    for other in ({"strategy_class": "x"}, {"parameters": {}}, {"active": True}, {"description": "x"}):
-        code, reason, _ = await served.refused(pb.CreateStrategyRequest(config=config(**other)))  # type: ignore[arg-type]
+    others: list[dict[str, Any]] = [{"strategy_class": "x"}, {"parameters": {}}, {"active": True}, {"description": "x"}]
+    for other in others:
+        code, reason, _ = await served.refused(pb.CreateStrategyRequest(config=config(**other)))
         assert (code, reason) == (grpc.StatusCode.ALREADY_EXISTS, "STRATEGY_EXISTS")
 
 
