@@ -161,6 +161,16 @@ def doctor_command() -> None:
     raise typer.Exit(0 if healthy else 1)
 
 
+@app.command(
+    name="db",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def db_command(context: typer.Context) -> None:
+    """Look into the database, make it, back it up, restore it, and move it."""
+    importlib.import_module("store_svc.tool.cli").main(context.args)
+
+
 def main() -> None:
     """Run the command line."""
     app()

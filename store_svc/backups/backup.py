@@ -84,8 +84,6 @@ def _write(connection: Connection, file: IO[bytes], step: Step) -> Manifest:
             sequences={row.name: row.seq for row in connection.execute(select(sequences))},
         )
         writer.manifest(manifest)
-    file.flush()
-    os.fsync(file.fileno())
     return manifest
 
 

@@ -7,6 +7,7 @@ changed is told from a whole one before anything is done with it.
 import contextlib
 import hashlib
 import importlib.metadata
+import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -107,9 +108,14 @@ class Writer:
 
 @contextlib.contextmanager
 def writing(file: IO[bytes]) -> Iterator[Writer]:
-    """Make a backup file."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
-        yield Writer(archive)
+    """Make a backup file; raises BackupError where it cannot be written."""
+    try:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
+            yield Writer(archive)
+        file.flush()
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise BackupError(f"the backup cannot be written: {error.strerror or error}") from error
 
 
 class Backup:

@@ -31,13 +31,13 @@ async def restore(database: Database, backup: Backup, step: Step = silent) -> No
     await database.write(lambda on: on.run_sync(_fill, backup, step), SECONDS)
 
 
-async def prove(path: Path, settings: Settings) -> None:
+async def prove(path: Path, settings: Settings, step: Step = silent) -> None:
     """Restore a backup into a database of its own, beside it, which is removed; raises BackupError."""
     with TemporaryDirectory(prefix=".proof-", dir=path.parent) as directory, open_backup(path) as backup:
         store = Store(database=f"sqlite:///{directory}/proof.db", timeout_seconds=settings.store.timeout_seconds)
         database = open_database(settings.model_copy(update={"store": store}))
         try:
-            await restore(database, backup)
+            await restore(database, backup, step)
         finally:
             await database.aclose()
 

@@ -45,7 +45,11 @@ def _encode(value: object) -> str:
 
 def from_line(table: Table, line: bytes) -> dict[str, Any]:
     """Give the row of a line."""
-    row: dict[str, Any] = orjson.loads(line)
+    return decoded(table, orjson.loads(line))
+
+
+def decoded(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    """Give a row whose values are still as JSON has them."""
     for column in kept(table):
         if (value := row[column.name]) is not None:
             row[column.name] = _decode(column, value)

@@ -1,0 +1,94 @@
+"""The options that the commands share, and what is wrong with a value of one."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from arbig.calendar import SHANGHAI
+from arbig.store.v1 import strategy_pb2
+from arbig.trade.v1 import trade_pb2
+from store_svc.tool.listings import LEVELS
+
+
+def no_password(url: str | None) -> str | None:
+    """Refuse a password: everybody on this machine can read a command line."""
+    if url and urlsplit(url).password:
+        raise typer.BadParameter("no password here, where ps shows it: name a file with --password-file")
+    return url
+
+
+def _day(text: str) -> str:
+    try:
+        return datetime.strptime(text, "%Y%m%d").replace(tzinfo=UTC).strftime("%Y%m%d")
+    except ValueError:
+        raise typer.BadParameter(f'"{text}" is no day like 20260309') from None
+
+
+def _moment(text: str) -> datetime:
+    """Read a time; one without a zone is the exchange's."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f'"{text}" is no time like "2026-03-09 21:00"') from None
+    return (time if time.tzinfo else time.replace(tzinfo=SHANGHAI)).astimezone(UTC).replace(tzinfo=None)
+
+
+def _one_of(words: Sequence[str]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text.upper() not in words:
+            raise typer.BadParameter(f'"{text}" is not one of {", ".join(words)}')
+        return text.upper()
+
+    return check
+
+
+def _words(enum: str, contract: Any = trade_pb2) -> Sequence[str]:
+    """Give the words of an enum of the contract without their prefix, as the tables keep them."""
+    first, *values = contract.DESCRIPTOR.enum_types_by_name[enum].values
+    return [value.name.removeprefix(first.name.removesuffix("UNSPECIFIED")) for value in values]
+
+
+DatabaseUrl = Annotated[
+    str | None, typer.Option("--database", help="Another database than that of the settings.", callback=no_password)
+]
+PasswordFile = Annotated[Path | None, typer.Option(help="Holds the password of the database's user.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most this many, the newest.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one array of objects.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")]
+AccountId = Annotated[str | None, typer.Option("--account", help="Only this account.")]
+Symbol = Annotated[str | None, typer.Option(help="Only this instrument.")]
+Strategy = Annotated[str | None, typer.Option(help="Only this strategy.")]
+Day = Annotated[str | None, typer.Option(help="Only this trading day, YYYYMMDD.", parser=_day)]
+FirstDay = Annotated[str | None, typer.Option("--from", help="This trading day and later ones.", parser=_day)]
+LastDay = Annotated[str | None, typer.Option("--to", help="This trading day and earlier ones.", parser=_day)]
+OrderId = Annotated[str | None, typer.Option("--order", help="Only of this order.")]
+States = Annotated[
+    list[str] | None,
+    typer.Option("--state", help="FILLED, ...; may be repeated.", parser=_one_of(_words("OrderState"))),
+]
+Side = Annotated[str | None, typer.Option(help="LONG or SHORT.", parser=_one_of(_words("PositionSide")))]
+Results = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--result",
+        help="SUCCESS, ...; may be repeated.",
+        parser=_one_of(_words("TriggerResult", strategy_pb2)),
+    ),
+]
+Signals = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--signal",
+        help="BUY, ...; may be repeated.",
+        parser=_one_of(_words("Signal", strategy_pb2)),
+    ),
+]
+Level = Annotated[str | None, typer.Option(help="Only this level and graver ones.", parser=_one_of(LEVELS))]
+TextOption = Annotated[str | None, typer.Option("--text", help="Only what has this text in it; case does not matter.")]
+Since = Annotated[datetime | None, typer.Option(help="This time and later; without a zone Shanghai's.", parser=_moment)]
+Until = Annotated[datetime | None, typer.Option(help="Before this time.", parser=_moment)]
+File = Annotated[Path, typer.Option("--file", "-f", help="The backup.")]
