@@ -13,7 +13,8 @@ from store_svc.logs import service as logs
 from store_svc.record_service import NAME, RecordService
 from store_svc.recorder import Recorder
 from store_svc.strategies import service as strategies
-from store_svc.ticks.recorder import open_ticks
+from store_svc.ticks import service as tick_history
+from store_svc.ticks.wiring import open_ticks
 
 
 async def run(settings: Settings) -> None:
@@ -31,6 +32,7 @@ async def run(settings: Settings) -> None:
             (NAME, service),
             (strategies.NAME, strategies.StrategyService(database)),
             (logs.NAME, system_logs),
+            (tick_history.NAME, ticks.service),
         ]
         async with serve(settings.address("store"), services) as set_health, asyncio.TaskGroup() as group:
             group.create_task(events.run())

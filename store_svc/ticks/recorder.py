@@ -1,88 +1,87 @@
-"""Remembering ticks: the market service's stream, in a Redis or Valkey stream for each symbol.
+"""Remembering ticks: the market service's stream, followed from the cursor that Redis has.
 
-`ticks:{au2604}` has an entry for each tick: its id is `epoch-seq`, its one field the tick's
-protobuf bytes. Redis refuses an id that is not above the last, so an entry that is sent again, by
-us or by another process, changes nothing.
-
-Redis also has the cursor to follow on from. It is moved after the entries were acknowledged, and
-read again after every fault: a Redis that came back with less is given again what it lost, as far
-as the market service still has it.
+The cursor moves with the entries and is read again after every fault. A Redis that came back with
+less is given again what it lost, but for what is archived; what the market service no longer has
+either is noted as a hole before anything behind it is stored.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import grpc
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
-from arbig.config import Settings
-from arbig.errors import ConfigError
 from arbig.follow import Link, follow
 from arbig.market.v1.market_pb2 import DELIVERY_EVERY, SubscribeTicksRequest, SubscribeTicksResponse, Tick
-from arbig.stream.v1.stream_pb2 import Cursor
-from store_svc.ticks.valkey import EmbeddedValkey
+from store_svc.ticks.adopt import adopt
+from store_svc.ticks.place import BEGIN, Hole, Place
+from store_svc.ticks.streams import CURSOR, CursorMoved, TickStreams
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
-CURSOR = "cursor:ticks"
-FIELD = "tick"
-# The newest ticks kept of a symbol, about: a busy contract has 40,000 to 80,000 a trading day.
-KEPT = 1_000_000
 FIRST_BACKOFF, LAST_BACKOFF = 0.1, 2.0
-REPEATED = "equal or smaller than the target stream top item"
-
-
-def stream_of(symbol: str) -> str:
-    """Name the stream of a symbol; the braces put it on one node of a cluster."""
-    return f"ticks:{{{symbol}}}"
 
 
 class StaleEpoch(Exception):
     """The market service's stream is older than what is stored: its entries would be refused."""
 
 
-class NoTicks:
-    """Stores no ticks, as the settings want it."""
+class Archived(Protocol):
+    """What an archive knows of the ticks that Redis may have lost."""
 
-    stored: Cursor | None = None
-    reason = ""
+    @property
+    def newest(self) -> Place: ...  # noqa: D102
+    def mark(self, symbol: str) -> Place | None: ...  # noqa: D102
+    def missing(self, epoch: int, after: int, through: int) -> list[tuple[int, int]]: ...  # noqa: D102
+    def note(self, found: Sequence[Hole]) -> None: ...  # noqa: D102
 
-    async def run(self) -> None:
-        """Do nothing."""
+
+class NotArchived:
+    """Knows none."""
+
+    newest = BEGIN
+
+    def mark(self, _: str) -> Place | None:
+        """Give no place."""
+        return None
+
+    def missing(self, _: int, after: int, through: int) -> list[tuple[int, int]]:
+        """Miss all of it."""
+        return [(after, through)] if after < through else []
+
+    def note(self, _: Sequence[Hole]) -> None:
+        """Note nothing: it would not outlive Redis."""
 
 
 class TickRecorder:
-    """The follower of SubscribeTicks, `subscribe` being the stub's method."""
+    """The follower of SubscribeTicks, `subscribe` being the stub's method.
 
-    def __init__(self, redis: Redis, subscribe: object, server: EmbeddedValkey | None = None) -> None:
-        self.stored: Cursor | None = Cursor()
+    `day_began` hears when a trading day of a symbol begins.
+    """
+
+    def __init__(
+        self, streams: TickStreams, subscribe: object, archive: Archived, day_began: Callable[[], None] = lambda: None
+    ) -> None:
+        self.stored = BEGIN
         self.link = Link("market service")
-        self._redis = redis
+        self._streams = streams
         self._subscribe = subscribe
-        self._server = server
+        self._archive = archive
+        self._day_began = day_began
+        self._days: dict[str, tuple[int, str]] = {}
         self._trouble = "redis: not asked yet"
+        self._warning = ""
 
     @property
     def reason(self) -> str:
-        """What keeps ticks from being stored; empty while they are."""
-        return (self._server.reason if self._server else "") or self._trouble or self.link.reason
+        """What keeps ticks from being stored, or may lose them; empty while all is well."""
+        return self._trouble or self.link.reason or self._warning
 
     async def run(self) -> None:
         """Record for ever."""
-        async with asyncio.TaskGroup() as group:
-            if self._server:
-                group.create_task(self._server.run())
-            group.create_task(self._record_for_ever())
-
-    async def _record_for_ever(self) -> None:
         backoff = FIRST_BACKOFF
         while True:
             before = self.stored
@@ -90,7 +89,7 @@ class TickRecorder:
                 await self._record()
             except (RedisError, OSError, TimeoutError) as error:
                 self._is_down(f"redis: {error}")
-            except StaleEpoch as error:
+            except (StaleEpoch, CursorMoved) as error:
                 self._is_down(str(error))
             except grpc.aio.AioRpcError as error:
                 # The market service lost its newest ticks, and numbers new ones like them: those
@@ -108,83 +107,79 @@ class TickRecorder:
 
     async def _record(self) -> None:
         """Follow on from what Redis has, until something breaks."""
-        stored = self.stored = await self._read_cursor()
+        self.stored = await self._streams.read_cursor()
+        self._days = {}
+        await adopt(self._streams)
+        policy = await self._streams.eviction()
+        self._warning = policy and f"redis: maxmemory-policy {policy} throws ticks away: set it to noeviction"
         self._trouble = ""
-        log.info("recording ticks", extra={"epoch": stored.epoch, "seq": stored.seq})
-        request = SubscribeTicksRequest(after=stored, delivery=DELIVERY_EVERY)
+        log.info("recording ticks", extra={"epoch": self.stored.epoch, "seq": self.stored.seq})
+        request = SubscribeTicksRequest(after=self.stored.cursor, delivery=DELIVERY_EVERY)
         replies = follow(self._subscribe, request, SubscribeTicksResponse, self.link)
         async with contextlib.aclosing(replies):
             async for reply in replies:
                 await self._store(reply)
 
     async def _store(self, reply: SubscribeTicksResponse) -> None:
-        stored = self.stored or Cursor()
-        if reply.cursor.epoch < stored.epoch:
-            raise StaleEpoch(
-                f"market service: its stream (epoch {reply.cursor.epoch}) is older than the stored one"
-                f" (epoch {stored.epoch}); to store it, delete {CURSOR} and the ticks:* streams"
-            )
+        to = Place.of(reply.cursor)
+        self._check_epoch(to.epoch)
         if reply.HasField("gap"):
-            log.error("ticks were lost to storage", extra={"why": reply.gap.reason, "after": stored.seq})
-        if reply.ticks:
-            await self._append(reply.cursor.epoch, reply.ticks)
-        if reply.HasField("heartbeat"):
-            await _answer(self._redis.ping())  # so that a Redis that is down shows while the market is quiet
-        elif reply.cursor != stored:
-            await _answer(self._redis.set(CURSOR, f"{reply.cursor.epoch}-{reply.cursor.seq}"))
-            self.stored = reply.cursor
+            await self._declare(
+                self.stored if self.stored != BEGIN else Place.of(reply.gap.after), to, reply.gap.reason
+            )
+        elif self.stored == BEGIN:
+            oldest = reply.ticks[0].seq - 1 if reply.ticks else to.seq
+            why = "neither Redis nor the market service has them any more"
+            await self._declare(Place(to.epoch, 0), Place(to.epoch, oldest), why)
+        if to != self.stored:
+            await self._append(reply.ticks, to)
+        else:
+            await self._streams.ping()  # so that a Redis that is down shows while the market is quiet
 
-    async def _append(self, epoch: int, ticks: Iterable[Tick]) -> None:
-        """Append the ticks; those that are there already stay as they are."""
-        pipeline = self._redis.pipeline(transaction=False)
+    def _check_epoch(self, epoch: int) -> None:
+        newest = max(self.stored, self._archive.newest).epoch
+        if epoch < newest:
+            raise StaleEpoch(
+                f"market service: its stream (epoch {epoch}) is older than the stored one (epoch {newest});"
+                f" to store it, delete {CURSOR}, the ticks:* and days:* streams, and the archive of that epoch"
+            )
+
+    async def _declare(self, after: Place, resume: Place, why: str) -> None:
+        """Note the holes between two places: what is not archived either."""
+        begin = after.seq if after.epoch == resume.epoch else 0
+        missing = await asyncio.to_thread(self._archive.missing, resume.epoch, begin, resume.seq)
+        found = [Hole(Place(resume.epoch, left), Place(resume.epoch, right), why) for left, right in missing]
+        if after.epoch != resume.epoch:
+            # The old life of the stream went on for nobody knows how long.
+            joins = found and found[0].after.seq == 0
+            found[: 1 if joins else 0] = [Hole(after, found[0].resume if joins else Place(resume.epoch, 0), why)]
+        for hole in found:
+            log.error("ticks were lost to storage", extra={"why": why, "after": hole.after, "resume": hole.resume})
+        if found:
+            await asyncio.to_thread(self._archive.note, found)
+            await self._streams.note(found)
+
+    async def _append(self, ticks: Sequence[Tick], to: Place) -> None:
+        new = [tick for tick in ticks if not self._is_archived(tick, to.epoch)]
+        days = await self._begun(new, to.epoch)
+        await self._streams.append(self.stored, new, days, to)
+        self.stored = to
+        if days:
+            self._day_began()
+
+    def _is_archived(self, tick: Tick, epoch: int) -> bool:
+        mark = self._archive.mark(tick.symbol)
+        return mark is not None and Place(epoch, tick.seq) <= mark
+
+    async def _begun(self, ticks: Sequence[Tick], epoch: int) -> dict[Place, str]:
+        """Give the trading days that begin at some of the ticks."""
+        if new := sorted({tick.symbol for tick in ticks} - self._days.keys()):
+            await self._streams.add_symbols(new)
+            for symbol, (first, day) in zip(new, await self._streams.newest_days(new), strict=True):
+                self._days[symbol] = first.epoch, day
+        begun = {}
         for tick in ticks:
-            bound = ("MAXLEN", "~", KEPT)
-            place = f"{epoch}-{tick.seq}"
-            pipeline.execute_command("XADD", stream_of(tick.symbol), *bound, place, FIELD, tick.SerializeToString())
-        for answer in await _answer(pipeline.execute(raise_on_error=False)):
-            if isinstance(answer, Exception) and not (isinstance(answer, ResponseError) and REPEATED in str(answer)):
-                raise answer
-
-    async def _read_cursor(self) -> Cursor:
-        found = await _answer(self._redis.get(CURSOR))
-        if found is None:
-            return Cursor()
-        epoch, _, seq = str(found).partition("-")
-        return Cursor(epoch=int(epoch), seq=int(seq))
-
-
-async def _answer(call: Awaitable[T]) -> T:
-    """Give what Redis answers, unless we were told to stop meanwhile.
-
-    redis-py waits with asyncio.wait_for, and that of Python 3.11 forgets a cancellation that comes
-    just as the wait ends.
-    """
-    try:
-        return await call
-    finally:
-        task = asyncio.current_task()
-        if task and task.cancelling():
-            raise asyncio.CancelledError
-
-
-def open_ticks(settings: Settings, subscribe: object) -> TickRecorder | NoTicks:
-    """Make what stores ticks as the settings want it; raises ConfigError for a URL that cannot work."""
-    if settings.store.redis == "none":
-        return NoTicks()
-    server = None if settings.store.redis else EmbeddedValkey(settings.directory("store"))
-    url = server.url if server else settings.store.redis
-    return TickRecorder(open_redis(url, settings.store.timeout_seconds), subscribe, server)
-
-
-def open_redis(url: str, seconds: float) -> Redis:
-    """Make a client that gives up after `seconds` and tries nothing twice: we do, and say so."""
-    try:
-        return Redis.from_url(
-            url,
-            socket_timeout=seconds,
-            socket_connect_timeout=seconds,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-        )
-    except ValueError as error:
-        raise ConfigError(f'store.redis: {error}; or "none", or nothing for the embedded Valkey') from None
+            if self._days[tick.symbol] != (epoch, tick.trading_day):
+                self._days[tick.symbol] = epoch, tick.trading_day
+                begun[Place(epoch, tick.seq)] = tick.trading_day
+        return begun

@@ -51,10 +51,11 @@ class FakeMarket:
     def __init__(self, epoch: int = EPOCH, size: int = 1 << 17) -> None:
         self.feed = Feed(epoch, size)
 
-    def publish(self, *symbols: str) -> None:
+    def publish(self, *symbols: str, day: str = "20260309") -> None:
         """Put a tick of each symbol into the stream."""
         for symbol in symbols:
-            tick = Tick(seq=self.feed.head + 1, symbol=symbol, last_price=450.02, volume=self.feed.head)
+            seq = self.feed.head + 1
+            tick = Tick(seq=seq, symbol=symbol, trading_day=day, last_price=450.02, volume=seq)
             self.feed.append(symbol, element(tick.SerializeToString()))
         self.feed.wake()
 

@@ -14,9 +14,12 @@ import pytest
 from redis.asyncio import Redis
 
 from arbig.channel import open_channel
+from arbig.config import Store
 from arbig.market.v1.market_pb2 import Tick
 from arbig.market.v1.market_pb2_grpc import MarketServiceStub
-from store_svc.ticks.recorder import CURSOR, TickRecorder, open_redis
+from store_svc.ticks.recorder import NotArchived, TickRecorder
+from store_svc.ticks.streams import CURSOR, TickStreams
+from store_svc.ticks.wiring import open_redis
 from tests.servers import Server, start_redis
 from tests.store_svc.mesh import EPOCH, FakeMarket, Mesh, mesh
 
@@ -79,8 +82,10 @@ async def test_a_recorder_of_ticks_that_is_told_to_stop_stops(own_redis: Server,
         open_channel(made.settings.address("market")) as channel,
     ):
         for steps in range(60):
-            async with open_redis(own_redis.url, 2.0) as redis:
-                task = asyncio.create_task(TickRecorder(redis, MarketServiceStub(channel).SubscribeTicks).run())
+            async with open_redis(Store(timeout_seconds=2.0), own_redis.url) as redis:
+                task = asyncio.create_task(
+                    TickRecorder(TickStreams(redis), MarketServiceStub(channel).SubscribeTicks, NotArchived()).run()
+                )
                 for _ in range(steps):
                     await asyncio.sleep(0)
                 task.cancel()
@@ -177,7 +182,7 @@ async def test_none_stores_no_ticks(tmp_path: Path) -> None:
 
 
 async def test_the_client_tries_nothing_twice_by_itself() -> None:
-    async with open_redis("redis://127.0.0.1:1/0", 1.0) as redis:
+    async with open_redis(Store(timeout_seconds=1.0), "redis://127.0.0.1:1/0") as redis:
         pool: Any = redis.connection_pool
         assert pool.connection_kwargs["retry"].get_retries() == 0
         assert pool.connection_kwargs["socket_timeout"] == 1.0
