@@ -11,6 +11,7 @@ from store_svc.checks import Fields
 from store_svc.clock import now
 from store_svc.database import Database
 from store_svc.lists import as_asked, contains, page
+from store_svc.queries import within
 from store_svc.schema import strategy_triggers
 from store_svc.sequences import TRIGGERS
 from store_svc.strategies import triggers
@@ -61,14 +62,11 @@ class TriggerCalls:
 
 def _where(request: pb.ListTriggersRequest) -> list[ColumnElement[bool]]:
     given, columns = Fields(request), strategy_triggers.c
-    given.days("first_trading_day", "last_trading_day")
     given.choices("results")
     given.choices("signals")
-    where = [columns.strategy == request.strategy] if request.strategy else []
-    if request.first_trading_day:
-        where.append(columns.trading_day >= request.first_trading_day)
-    if request.last_trading_day:
-        where.append(columns.trading_day <= request.last_trading_day)
+    where = within(request, strategy_triggers)
+    if request.strategy:
+        where.append(columns.strategy == request.strategy)
     if request.results:
         where.append(
             columns.result.in_(pb.TriggerResult.Name(one).removeprefix("TRIGGER_RESULT_") for one in request.results)

@@ -49,7 +49,7 @@ async def test_a_trigger_comes_back_as_it_was_given(served: Served) -> None:
         made.ClearField(name)
     assert made == given
     bare = await recorded(served, "bare", price=None)
-    assert not (bare.HasField("price") or bare.HasField("volume") or bare.HasField("execution_time"))
+    assert [name for name in ("price", "volume", "execution_time") if bare.HasField(name)] == []
 
 
 async def test_a_trigger_gets_the_newest_trading_day(served: Served) -> None:
