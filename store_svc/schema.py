@@ -121,6 +121,7 @@ orders = Table(
     Index("orders_symbol_newest", "symbol", "epoch", "first_seq"),
     Index("orders_trading_day_newest", "trading_day", "epoch", "first_seq"),
     Index("orders_strategy_newest", "strategy", "epoch", "first_seq"),
+    Index("orders_state_newest", "state", "epoch", "first_seq"),
     **TABLE_OPTIONS,
 )
 
@@ -148,7 +149,7 @@ trades = Table(
     Index("trades_account_newest", "account_id", "epoch", "seq"),
     Index("trades_symbol_newest", "symbol", "epoch", "seq"),
     Index("trades_trading_day_newest", "trading_day", "epoch", "seq"),
-    Index("trades_order", "account_id", "client_order_id"),
+    Index("trades_order_newest", "client_order_id", "epoch", "seq"),
     **TABLE_OPTIONS,
 )
 
@@ -216,6 +217,7 @@ strategy_triggers = Table(
     Index("strategy_triggers_strategy_newest", "strategy", "first_seq"),
     Index("strategy_triggers_strategy_changed", "strategy", "seq"),
     Index("strategy_triggers_trading_day_newest", "trading_day", "first_seq"),
+    Index("strategy_triggers_result_newest", "result", "first_seq"),
     **TABLE_OPTIONS,
 )
 

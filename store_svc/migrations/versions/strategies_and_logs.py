@@ -14,7 +14,8 @@ down_revision = "0001"
 STREAMS = ("strategies", "triggers", "logs")
 INDEXES: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "orders_strategy_newest": ("orders", ("strategy", "epoch", "first_seq"), False),
-    "trades_order": ("trades", ("account_id", "client_order_id"), False),
+    "orders_state_newest": ("orders", ("state", "epoch", "first_seq"), False),
+    "trades_order_newest": ("trades", ("client_order_id", "epoch", "seq"), False),
     "strategy_configs_active": ("strategy_configs", ("active", "strategy"), False),
     "strategy_changes_strategy_newest": ("strategy_changes", ("strategy", "seq"), False),
     "strategy_triggers_newest": ("strategy_triggers", ("first_seq",), True),
@@ -22,6 +23,7 @@ INDEXES: dict[str, tuple[str, tuple[str, ...], bool]] = {
     "strategy_triggers_strategy_newest": ("strategy_triggers", ("strategy", "first_seq"), False),
     "strategy_triggers_strategy_changed": ("strategy_triggers", ("strategy", "seq"), False),
     "strategy_triggers_trading_day_newest": ("strategy_triggers", ("trading_day", "first_seq"), False),
+    "strategy_triggers_result_newest": ("strategy_triggers", ("result", "first_seq"), False),
     "system_logs_log_id": ("system_logs", ("log_id",), True),
     "system_logs_time": ("system_logs", ("time",), False),
     "system_logs_level_newest": ("system_logs", ("level", "seq"), False),
@@ -129,7 +131,8 @@ def downgrade() -> None:
     """Take the new tables away, with their rows, and the trades' commission."""
     for table in reversed(tables()):
         op.drop_table(table, if_exists=True)
-    for index in ("orders_strategy_newest", "trades_order"):
-        op.drop_index(index, INDEXES[index][0], if_exists=True)
+    for index, (table, _, _) in INDEXES.items():
+        if table in ("orders", "trades"):
+            op.drop_index(index, table, if_exists=True)
     with op.batch_alter_table("trades") as trades:
         trades.drop_column("commission")
