@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from arbig import leash
 
@@ -19,11 +20,12 @@ async def run_child(
     lock: str = "-",
     cwd: Path | None = None,
     started: Callable[[int], None] = lambda _: None,
+    output: IO[bytes] | None = None,
 ) -> int:
     """Run a program to its end and give its exit status; stop it when cancelled.
 
     `lock` is a file that only one such program at a time may hold; "-" means no lock. What it
-    prints goes to our standard error: our standard output is ours.
+    prints goes to our standard error, for our standard output is ours, or to the file `output`.
     """
     leashed = [sys.executable, "-I", leash.__file__, str(os.getpid()), lock]
     process = await asyncio.create_subprocess_exec(
@@ -31,7 +33,8 @@ async def run_child(
         *map(str, command),
         cwd=cwd,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=sys.stderr,
+        stdout=output or sys.stderr,
+        stderr=output,
         start_new_session=True,  # Ctrl-C comes to us alone, and we stop it in our own time
     )
     started(process.pid)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import RowMapping, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -40,13 +41,23 @@ class Events(Stored, Protocol):
     def set_aside(self) -> int: ...  # noqa: D102
 
 
+class Kept(Protocol):
+    """The backups."""
+
+    @property
+    def time(self) -> Timestamp | None: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+
+
 class RecordService:
     """Answers from the database; the contract says what."""
 
-    def __init__(self, database: Database, events: Events, ticks: Stored) -> None:
+    def __init__(self, database: Database, events: Events, ticks: Stored, backups: Kept) -> None:
         self._database = database
         self._events = events
         self._ticks = ticks
+        self._backups = backups
 
     async def ListOrders(self, request: pb.ListOrdersRequest, _: Context) -> pb.ListOrdersResponse:  # noqa: N802
         """Orders, by the number of their first event."""
@@ -121,6 +132,8 @@ class RecordService:
             database=self._database.label,
             ticks_reason=self._ticks.reason,
             set_aside=self._events.set_aside,
+            backup_time=self._backups.time,
+            backup_reason=self._backups.reason,
         )
 
     async def _page(

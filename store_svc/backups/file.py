@@ -144,21 +144,31 @@ class Backup:
                     raise BackupError(f"{self.path}: {_member(table)} was changed: {what}, or the hash differs")
 
 
+def read_manifest(path: Path) -> Manifest:
+    """Read what a backup has, of any revision; raises BackupError."""
+    with _opened(path) as archive:
+        return _manifest(path, archive)
+
+
 @contextlib.contextmanager
 def open_backup(path: Path) -> Iterator[Backup]:
     """Open a backup of this version's tables; raises BackupError that says what is wrong with it."""
-    try:
-        archive = zipfile.ZipFile(path)
-    except OSError as error:
-        raise BackupError(f"{path}: {error.strerror or error}") from error
-    except _DAMAGE as error:
-        raise BackupError(f"{path}: cut short, or no backup: {error}") from error
-    with archive:
+    with _opened(path) as archive:
         manifest = _manifest(path, archive)
+        _same_revision(path, manifest)
         missing = {_member(table) for table in TABLES} - set(archive.namelist())
         if missing or set(manifest.tables) != set(METADATA.tables):
             raise BackupError(f"{path}: lacks {', '.join(sorted(missing)) or 'tables in its manifest'}")
         yield Backup(path, archive, manifest)
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except FileNotFoundError as error:
+        raise BackupError(f"{path}: {error.strerror}") from error
+    except _DAMAGE as error:
+        raise BackupError(f"{path}: cut short, or no backup: {error}") from error
 
 
 def _manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
@@ -172,10 +182,13 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
         wrong = error.errors()[0]
         where = ".".join(map(str, wrong["loc"]))
         raise BackupError(f"{path}: its manifest is not one of format {FORMAT}: {where}: {wrong['msg']}") from error
+    return manifest
+
+
+def _same_revision(path: Path, manifest: Manifest) -> None:
     if manifest.revision != head():
         what = f'its tables are at revision "{manifest.revision}", this version\'s at "{head()}"'
         raise BackupError(f"{path}: {what}: restore it with ARBIG {manifest.arbig}, which made it, then upgrade")
-    return manifest
 
 
 def _member(table: Table) -> str:
