@@ -147,7 +147,7 @@ class Explained:
         self.dialect = database.engine.dialect.name
         self._database = database
         self._services = [
-            RecordService(database, None, None),  # type: ignore[arg-type]
+            RecordService(database, None, None, None),  # type: ignore[arg-type]
             LogService(database, 30),
             StrategyService(database),
         ]
