@@ -19,6 +19,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from arbig import config, doctor, log, mesh
 from arbig.errors import ConfigError
+from arbig.shipping import shipping
 from arbig.supervisor import EXIT_CONFIG
 
 # Services are started by name: this package imports none of them.
@@ -49,13 +50,18 @@ def _run(name: str, main: Callable[[config.Settings], Awaitable[None]]) -> None:
     try:
         settings = config.load()
         log.setup(name, settings.log_format)
-        uvloop.run(_until_signal(main(settings)))
+        uvloop.run(_until_signal(_shipping(name, settings, main)))
     except ConfigError as error:
         _fail(error)
     except BaseExceptionGroup as group:
         if (configuration := group.subgroup(ConfigError)) is None:
             raise
         _fail(_first(configuration))
+
+
+async def _shipping(name: str, settings: config.Settings, main: Callable[[config.Settings], Awaitable[None]]) -> None:
+    async with shipping(name, settings.address("store")):
+        await main(settings)
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:

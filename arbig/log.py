@@ -10,7 +10,8 @@ import orjson
 _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def _facts(record: logging.LogRecord) -> dict[str, object]:
+def facts(record: logging.LogRecord) -> dict[str, object]:
+    """Give what the call said beside its message."""
     return {key: value for key, value in vars(record).items() if key not in _OWN}
 
 
@@ -21,8 +22,8 @@ class _Text(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S.%f")[:-3]
-        facts = "".join(f" {key}={value}" for key, value in _facts(record).items())
-        line = f"{time} {record.levelname:<7} {self._service:<6} {record.getMessage()}{facts}"
+        said = "".join(f" {key}={value}" for key, value in facts(record).items())
+        line = f"{time} {record.levelname:<7} {self._service:<6} {record.getMessage()}{said}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -38,7 +39,7 @@ class _Json(logging.Formatter):
             "service": self._service,
             "logger": record.name,
             "message": record.getMessage(),
-            **_facts(record),
+            **facts(record),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
