@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from arbig.trade.v1.trade_pb2 import Event
@@ -15,6 +16,7 @@ RECORDS: dict[str, Record[Any]] = {
     "position": records.POSITION,
     "account": records.ACCOUNT,
 }
+KEYS = {kind: attrgetter(*record.key) for kind, record in RECORDS.items()}
 
 
 class Rows(NamedTuple):
@@ -55,16 +57,18 @@ class Batch:
             rows.kinds[kind] = [row for row in made if row]
         return rows
 
-    def _by_key(self, aside: list[Row]) -> dict[str, dict[tuple[object, ...], list[Event]]]:
-        kinds: dict[str, dict[tuple[object, ...], list[Event]]] = {}
+    def _by_key(self, aside: list[Row]) -> dict[str, dict[object, list[Event]]]:
+        kinds: dict[str, dict[object, list[Event]]] = {kind: {} for kind in RECORDS}
         for event in self.events:
             kind = kind_of(event)
             if self.refused or not kind:
                 aside.append(self._aside(event, kind, self.refused or "this version's contract has no such event"))
                 continue
-            message = getattr(event, kind)
-            key = tuple(getattr(message, name) for name in RECORDS[kind].key)
-            kinds.setdefault(kind, {}).setdefault(key, []).append(event)
+            key, keys = KEYS[kind](getattr(event, kind)), kinds[kind]
+            if key in keys:
+                keys[key].append(event)
+            else:
+                keys[key] = [event]
         return kinds
 
     def _row(self, kind: str, events: list[Event], aside: list[Row]) -> Row | None:

@@ -128,9 +128,11 @@ class Recorder:
 
     async def _record(self) -> None:
         ahead = Ahead(4 * self._batch, self.stored)
+        batches: asyncio.Queue[Batch] = asyncio.Queue(1)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._read(ahead))
-            group.create_task(self._write(ahead))
+            group.create_task(self._prepare(ahead, batches))
+            group.create_task(self._write(batches))
 
     async def _read(self, ahead: Ahead) -> None:
         request = SubscribeEventsRequest(after=self.stored)
@@ -145,9 +147,16 @@ class Recorder:
                     )
                 await ahead.put(reply.cursor.epoch, reply.events)
 
-    async def _write(self, ahead: Ahead) -> None:
+    async def _prepare(self, ahead: Ahead, batches: asyncio.Queue[Batch]) -> None:
+        """Make the rows of the next batch while the database is busy with this one."""
         while True:
             batch = await ahead.take(self._batch, IDLE_SECONDS)
+            batch.rows  # noqa: B018 - made once and kept
+            await batches.put(batch)
+
+    async def _write(self, batches: asyncio.Queue[Batch]) -> None:
+        while True:
+            batch = await batches.get()
             await self._store(batch)
             if batch.events:
                 self.stored = Cursor(epoch=batch.epoch, seq=batch.events[-1].seq)

@@ -24,7 +24,7 @@ from store_svc.documents import plain
 
 M = TypeVar("M", bound=Message)
 Row = dict[str, Any]
-_Read = Callable[[Any], Any]
+_Keep = Callable[[Any], Any]
 
 
 class Unstorable(Exception):
@@ -41,10 +41,21 @@ class Record(Generic[M]):
         # The columns that say which event the row first came with; none where nobody asks.
         self.first = ("epoch", seq) if seq else ()
         self._fields = [_Field(field, table) for field in message.DESCRIPTOR.fields]
+        self._texts = [(field.name, field.longest) for field in self._fields if field.longest]
+        self._always = [(field.name, field.keep) for field in self._fields if field.keep and not field.optional]
+        self._optional = [(field.name, field.keep or _as_it_is) for field in self._fields if field.optional]
 
     def row(self, message: M) -> Row:
         """Give the row of the message; raises Unstorable."""
-        return {field.name: field.read(message) for field in self._fields}
+        row = {field.name: getattr(message, field.name) for field in self._fields}
+        for name, longest in self._texts:
+            if len(row[name]) > longest:
+                raise Unstorable(f"{name} has {len(row[name])} characters, more than {longest}")
+        for name, keep in self._always:
+            row[name] = keep(row[name])
+        for name, keep in self._optional:
+            row[name] = keep(row[name]) if message.HasField(name) else None
+        return row
 
     def from_row(self, row: RowMapping | Row) -> M:
         """Give the message that the row was made of."""
@@ -55,64 +66,52 @@ class _Field:
     """One field: how its value becomes a column's, and back."""
 
     def __init__(self, field: Any, table: Table) -> None:
+        column = table.c[field.name].type
         self.name = field.name
-        self._money = isinstance(table.c[field.name].type, Money)
-        # In characters, on both engines; None for a text that may be as long as it likes.
-        self._longest: int | None = getattr(table.c[field.name].type, "length", None)
+        self.optional = field.has_presence
+        # In characters, on both engines; 0 for what may be as long as it likes.
+        self.longest: int = getattr(column, "length", None) or 0 if field.type == field.TYPE_STRING else 0
         self._words: dict[int, str] = {}
         self._numbers: dict[str, int] = {}
         if field.enum_type:
             prefix = field.enum_type.values[0].name.removesuffix("UNSPECIFIED")
             self._words = {value.number: value.name.removeprefix(prefix) for value in field.enum_type.values}
             self._numbers = {word: number for number, word in self._words.items()}
-        self.read = self._reader(field)
-        if field.has_presence:
-            self.read = _present(field.name, self.read)
+        # Makes the column's value; None where it is the field's.
+        self.keep = self._keeper(field, money=isinstance(column, Money))
 
-    def _reader(self, field: Any) -> _Read:
-        name = field.name
+    def _keeper(self, field: Any, *, money: bool) -> _Keep | None:
         if field.enum_type:
             return self._word
         if field.message_type == Struct.DESCRIPTOR:
-            return lambda message: plain(getattr(message, name))
+            return plain
         if field.message_type:  # a Timestamp: the contract has no other message here
             return self._moment
-        if field.type == FieldDescriptor.TYPE_STRING and self._longest:
-            return self._text
         if field.type == FieldDescriptor.TYPE_DOUBLE:
-            return self._amount if self._money else self._double
-        return lambda message: getattr(message, name)
+            return self._amount if money else self._double
+        return None
 
-    def _word(self, message: Any) -> str:
-        number = getattr(message, self.name)
+    def _word(self, number: int) -> str:
         if number not in self._words:
             raise Unstorable(f"{self.name} {number} is not in this version's contract")
         return self._words[number]
 
-    def _text(self, message: Any) -> str:
-        value: str = getattr(message, self.name)
-        if self._longest and len(value) > self._longest:
-            raise Unstorable(f"{self.name} has {len(value)} characters, more than {self._longest}")
-        return value
-
-    def _moment(self, message: Any) -> datetime:
-        value: Timestamp = getattr(message, self.name)
+    def _moment(self, value: Timestamp) -> datetime:
         try:
             return value.ToDatetime()
         except (ValueError, OverflowError) as error:
             raise Unstorable(f"{self.name} {value.seconds} s {value.nanos} ns is no time") from error
 
-    def _double(self, message: Any) -> float:
-        value: float = getattr(message, self.name)
+    def _double(self, value: float) -> float:
         if not math.isfinite(value):
             raise Unstorable(f"{self.name} {value} is not a number")
         return value
 
-    def _amount(self, message: Any) -> Decimal:
-        value = Decimal(repr(self._double(message)))
-        if abs(value) >= LIMIT:
+    def _amount(self, value: float) -> Decimal:
+        amount = Decimal(repr(self._double(value)))
+        if abs(amount) >= LIMIT:
             raise Unstorable(f"{self.name} {value:g} does not fit: {LIMIT:,} and more yuan do not")
-        return value.quantize(STEP)
+        return amount.quantize(STEP)
 
     def restore(self, value: Any) -> Any:
         """Give the field's value of the column's."""
@@ -121,9 +120,8 @@ class _Field:
         return float(value) if isinstance(value, Decimal) else value
 
 
-def _present(name: str, read: _Read) -> _Read:
-    """Read the field, or None where it is absent."""
-    return lambda message: read(message) if message.HasField(name) else None
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 ACCOUNT = Record(Account, schema.accounts)

@@ -5,10 +5,7 @@ as upserts, and the cursor moves: a batch that is written again, by us or by ano
 changes nothing. A batch that would leave a hole behind it is not written.
 """
 
-from functools import cache
-
-from sqlalchemy import Insert, Table, select
-from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.stream.v1.stream_pb2 import Cursor
@@ -16,6 +13,7 @@ from store_svc import set_aside
 from store_svc.batch import RECORDS, STREAM, Batch
 from store_svc.schema import set_aside as set_aside_table
 from store_svc.schema import streams
+from store_svc.upserts import upsert
 
 
 class MovedBack(Exception):
@@ -56,29 +54,12 @@ async def write(connection: AsyncConnection, batch: Batch) -> None:
     batch = batch.since(stored)
     if not batch.events:
         return
-    dialect = connection.dialect.name
     for kind, rows in batch.rows.kinds.items():
-        record = RECORDS[kind]
-        if rows:
-            await connection.execute(upsert(record.table, record.first, dialect), rows)
-    if batch.rows.aside:
-        await connection.execute(upsert(set_aside_table, (), dialect), batch.rows.aside)
+        await upsert(connection, RECORDS[kind].table, rows, RECORDS[kind].first)
+    await upsert(connection, set_aside_table, batch.rows.aside)
     await _move(connection, Cursor(epoch=batch.epoch, seq=batch.events[-1].seq))
 
 
 async def _move(connection: AsyncConnection, cursor: Cursor) -> None:
     place = {"name": STREAM, "epoch": cursor.epoch, "seq": cursor.seq}
-    await connection.execute(upsert(streams, (), connection.dialect.name), [place])
-
-
-@cache
-def upsert(table: Table, once: tuple[str, ...], dialect: str) -> Insert:
-    """Insert a row, or change the one that has its key, but not the columns `once`."""
-    changing = [column.name for column in table.c if not column.primary_key and column.name not in once]
-    if dialect == "mysql":
-        ours = mysql.insert(table)
-        return ours.on_duplicate_key_update({name: ours.inserted[name] for name in changing})
-    theirs = sqlite.insert(table)
-    return theirs.on_conflict_do_update(
-        index_elements=list(table.primary_key), set_={name: theirs.excluded[name] for name in changing}
-    )
+    await upsert(connection, streams, [place])

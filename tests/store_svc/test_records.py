@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +72,18 @@ def test_a_state_of_a_newer_contract_is_named() -> None:
     message.state = 77  # type: ignore[assignment]
     with pytest.raises(Unstorable, match="state 77"):
         ORDER.row(message)
+
+
+def test_a_text_that_is_longer_than_its_column_is_named() -> None:
+    assert ORDER.row(order("a", status_text="金" * 255))
+    with pytest.raises(Unstorable, match="status_text has 256 characters, more than 255"):
+        ORDER.row(order("a", status_text="金" * 256))
+
+
+@pytest.mark.parametrize(("seconds", "nanos"), [(10**15, 0), (-(10**12), 0), (1, 2**31 - 1)])
+def test_a_time_that_is_none_is_named(seconds: int, nanos: int) -> None:
+    with pytest.raises(Unstorable, match="update_time"):
+        ORDER.row(order("a", update_time=Timestamp(seconds=seconds, nanos=nanos)))
 
 
 def test_an_average_that_is_no_number_is_named() -> None:
