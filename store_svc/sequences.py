@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.stream.v1.stream_pb2 import Cursor
+from store_svc.database import DatabaseDown
 from store_svc.schema import sequences
 
 STRATEGIES, TRIGGERS, LOGS = "strategies", "triggers", "logs"
@@ -18,7 +19,9 @@ STRATEGIES, TRIGGERS, LOGS = "strategies", "triggers", "logs"
 async def head(connection: AsyncConnection, stream: str, *, lock: bool = False) -> Cursor:
     """Give the place of the stream's newest event."""
     query = select(sequences.c.epoch, sequences.c.seq).where(sequences.c.name == stream)
-    row = (await connection.execute(query.with_for_update() if lock else query)).one()
+    row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
+    if row is None:  # MySQL shows a table before the migration has filled it
+        raise DatabaseDown("its tables are being migrated")
     return Cursor(epoch=row.epoch, seq=row.seq)
 
 
