@@ -1,7 +1,7 @@
 """A tick as a row of a Parquet file, exactly.
 
 A column has the name of the tick's field; the levels are `bid_price_1` to `ask_volume_5`. What is
-absent is null. Prices and money are DECIMAL(18,4) over 64-bit integers, which any reader
+absent is null. Times are UTC, without saying so: DuckDB can do little with nanoseconds that do. Prices and money are DECIMAL(18,4) over 64-bit integers, which any reader
 understands; a column with a value that is no such number holds doubles instead, in this file.
 
 A row from whose columns the tick cannot be made again byte for byte, such as one with a field of a
@@ -32,7 +32,7 @@ _TYPES = {
     Field.TYPE_INT64: pa.int64(),
     Field.TYPE_INT32: pa.int32(),
     Field.TYPE_UINT64: pa.uint64(),
-    Field.TYPE_MESSAGE: pa.timestamp("ns", tz="UTC"),
+    Field.TYPE_MESSAGE: pa.timestamp("ns"),
 }
 _TIME_RANGE = range(-(2**63), 2**63)
 
@@ -73,15 +73,15 @@ def to_table(serialised: Sequence[bytes]) -> pa.Table:
 
 def _arrays(field: Field, ticks: Sequence[Tick]) -> Iterator[pa.Array]:
     name, kind = field.name, _TYPES[field.type]
+    # `or 0`: no DECIMAL is -0.0, which goes to `raw`.
     if field.is_repeated:
         whole = [list(getattr(tick, name)[:LEVELS]) for tick in ticks]
         for level in range(LEVELS):
-            yield pa.array([one[level] if level < len(one) else None for one in whole], kind)
+            yield pa.array([one[level] or 0 if level < len(one) else None for one in whole], kind)
     elif field.type == Field.TYPE_MESSAGE:
         yield pa.array([_nanoseconds(tick, name) for tick in ticks], pa.int64()).cast(kind)
     elif field.has_presence:
-        # Not -0.0, which no DECIMAL has: it goes to `raw`.
-        yield pa.array([getattr(tick, name) or 0.0 if tick.HasField(name) else None for tick in ticks], kind)  # type: ignore[arg-type]
+        yield pa.array([getattr(tick, name) or 0 if tick.HasField(name) else None for tick in ticks], kind)  # type: ignore[arg-type]
     else:
         yield pa.array([getattr(tick, name) for tick in ticks], kind)
 
@@ -113,7 +113,7 @@ def _money(doubles: pa.DoubleArray) -> pa.Array | None:
 
 def _doubles(steps: pa.Array) -> pa.Array:
     # The nearest double, as every reader of decimal digits finds it; Arrow's own cast may miss it.
-    return pc.divide(steps.cast(pa.float64()), _STEPS)
+    return pc.divide(steps.cast(pa.float64(), safe=False), _STEPS)
 
 
 def _plain(values: pa.Array) -> pa.Array:
