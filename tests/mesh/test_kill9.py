@@ -13,6 +13,7 @@ import pytest
 
 from arbig.market.v1.market_pb2 import GetSnapshotRequest
 from arbig.store.v1 import store_pb2
+from arbig.store.v1.log_pb2 import ListLogsRequest
 from arbig.trade.v1 import trade_pb2 as pb
 from tests.mesh.harness import Clients, Mesh, clients, running, until
 
@@ -129,6 +130,12 @@ async def restarted(mesh: Mesh, service: str, old: int) -> None:
     await until(f"{service} again", check)
 
 
+async def told_of(services: Clients, victims: list[str]) -> bool:
+    """Tell whether the system log has what the mesh said of its services' ends."""
+    reply = await services.logs.ListLogs(ListLogsRequest(service="up", text="service ended", page_size=1000))
+    return sorted(one.details["child"] for one in reply.records) == sorted(victims)
+
+
 async def kill_and_compare(mesh: Mesh, victims: list[str]) -> dict[str, int]:
     """Kill each in turn while orders flow; give what was sent, by id."""
     sent: dict[str, int] = {}
@@ -147,6 +154,7 @@ async def kill_and_compare(mesh: Mesh, victims: list[str]) -> dict[str, int]:
         trading.cancel()
         await asyncio.gather(trading, return_exceptions=True)
         await all_agree(services)
+        await until("the system log tells of each kill, once", lambda: told_of(services, victims))
         orders = {one.client_order_id: one for one in (await services.trade.ListOrders(pb.ListOrdersRequest())).orders}
         # The last one may have been cut off before its first try; every other was answered.
         assert len(set(sent) - set(orders)) <= 1
