@@ -54,8 +54,9 @@ def _url(text: str) -> URL:
 
 
 def _pool(store: Store) -> dict[str, Any]:
-    sizes = {"pool_size": store.pool_size, "max_overflow": store.pool_overflow}
-    return {**sizes, "pool_timeout": store.timeout_seconds}
+    # Who waits for a connection is told so before the time is up.
+    seconds = 0.9 * store.timeout_seconds
+    return {"pool_size": store.pool_size, "max_overflow": store.pool_overflow, "pool_timeout": seconds}
 
 
 def _mysql(url: URL, store: Store) -> AsyncEngine:

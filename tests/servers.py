@@ -83,7 +83,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def start_mariadb(directory: Path) -> Iterator[Server]:
+def start_mariadb(directory: Path, *options: str) -> Iterator[Server]:
     """Run MariaDB with an empty database `arbig`; `url` is what store.database takes."""
     assert MARIADB
     data, port = directory / "mariadb", free_port()
@@ -101,7 +101,7 @@ def start_mariadb(directory: Path) -> Iterator[Server]:
     command = [MARIADB, "--no-defaults", "--user=root", f"--datadir={data}", f"--init-file={users}"]
     command += ["--bind-address=127.0.0.1", f"--port={port}", f"--socket={directory / 'm.sock'}"]
     # Enough for a test, and quick to start: a kill -9 of the process loses no acknowledged write.
-    command += ["--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M", "--skip-name-resolve"]
+    command += ["--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M", "--skip-name-resolve", *options]
     url = f"mysql+aiomysql://arbig:{PASSWORD}@127.0.0.1:{port}/arbig"
     with _running(Server(command, directory / "mariadb.log", lambda: _greets(port), url)) as server:
         yield server
@@ -112,6 +112,11 @@ def database_options(database: Server, directory: Path) -> list[str]:
     file = directory / "mariadb-password"
     file.write_text(PASSWORD)
     return ["--database", database.url.replace(f":{PASSWORD}@", "@"), "--database-password-file", str(file)]
+
+
+def as_root(server: Server) -> str:
+    """Give the URL of a MariaDB as its administrator, who may change users."""
+    return server.url.replace(f"arbig:{PASSWORD}@", "root@")
 
 
 @contextlib.contextmanager
