@@ -76,7 +76,9 @@ class LogRecord(_message.Message):
     seq: _builtins.int
     """Its number in the stream. Given by the service."""
     log_id: _builtins.str
-    """Made by the caller, unique for ever, at most 64 characters; one is made up for an empty one."""
+    """Made by the caller, unique for ever, at most 64 characters of A-Z a-z 0-9 . _ : -; one is made
+    up for an empty one.
+    """
     level: Global___LogLevel.ValueType
     """How grave it is; required."""
     service: _builtins.str
@@ -93,7 +95,7 @@ class LogRecord(_message.Message):
 
     @_builtins.property
     def details(self) -> _struct_pb2.Struct:
-        """The facts beside it, at most 65,536 bytes as JSON."""
+        """The facts beside it, at most 65,536 bytes as JSON and 20 levels deep."""
 
     def __init__(
         self,

@@ -186,7 +186,9 @@ class StrategyConfig(_message.Message):
     """1 for the first, one more with each change, also over a deletion. Given by the service."""
     @_builtins.property
     def parameters(self) -> _struct_pb2.Struct:
-        """Its parameters, at most 65,536 bytes as JSON. What they mean is the strategy's."""
+        """Its parameters, at most 65,536 bytes as JSON and 20 levels deep. What they mean is the
+        strategy's.
+        """
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -897,9 +899,9 @@ class Trigger(_message.Message):
     result: Global___TriggerResult.ValueType
     """What came of it; UNSPECIFIED means PENDING."""
     account_id: _builtins.str
-    """The account of the order; may be empty."""
+    """The account of the order, at most 50 characters; may be empty."""
     client_order_id: _builtins.str
-    """The order that it led to; may be empty."""
+    """The order that it led to, at most 100 characters; may be empty."""
     volume: _builtins.int
     """Lots; absent if none."""
     error_message: _builtins.str
