@@ -41,6 +41,13 @@ class Events(Stored, Protocol):
     def set_aside(self) -> int: ...  # noqa: D102
 
 
+class Ticks(Stored, Protocol):
+    """The recorded ticks."""
+
+    @property
+    def archive_reason(self) -> str: ...  # noqa: D102
+
+
 class Kept(Protocol):
     """The backups."""
 
@@ -53,7 +60,7 @@ class Kept(Protocol):
 class RecordService:
     """Answers from the database; the contract says what."""
 
-    def __init__(self, database: Database, events: Events, ticks: Stored, backups: Kept) -> None:
+    def __init__(self, database: Database, events: Events, ticks: Ticks, backups: Kept) -> None:
         self._database = database
         self._events = events
         self._ticks = ticks
@@ -131,6 +138,7 @@ class RecordService:
             ticks=self._ticks.stored,
             database=self._database.label,
             ticks_reason=self._ticks.reason,
+            archive_reason=self._ticks.archive_reason,
             set_aside=self._events.set_aside,
             backup_time=self._backups.time,
             backup_reason=self._backups.reason,
