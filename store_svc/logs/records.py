@@ -54,19 +54,24 @@ async def write(connection: AsyncConnection, records: Iterable[pb.LogRecord]) ->
     return len(rows)
 
 
-async def prune(connection: AsyncConnection, now: datetime, days: int) -> bool:
-    """Remove the oldest records that are older than so many days; say whether more may be there.
+async def first_kept(connection: AsyncConnection, now: datetime, days: int) -> int:
+    """Give the number of the oldest record that is not older than so many days.
 
     What goes is always the oldest by number, so that a follower who is behind can be told: a record
     of a clock that is slow stays as long as those around it, and one of a clock that is far ahead
     keeps none of them.
     """
     logs = system_logs.c
-    young = select(func.min(logs.seq)).where(logs.time >= now - timedelta(days=days), logs.time < now + AHEAD)
-    head = (await sequences.head(connection, LOGS)).seq
-    oldest = await connection.scalar(select(func.min(logs.seq)))
-    kept = await connection.scalar(young) or head + 1
+    young = logs.time >= now - timedelta(days=days), logs.time < now + AHEAD
+    head = await sequences.head(connection, LOGS)
+    found = await connection.scalar(select(logs.seq).where(*young).order_by(logs.seq).limit(1))
+    return found or head.seq + 1
+
+
+async def prune(connection: AsyncConnection, kept: int) -> bool:
+    """Remove some of the records before `kept`, and say whether there were any."""
+    oldest = await connection.scalar(select(func.min(system_logs.c.seq)))
     if oldest is None or oldest >= kept:
         return False
-    await connection.execute(system_logs.delete().where(logs.seq < min(kept, oldest + PRUNE_ROWS)))
+    await connection.execute(system_logs.delete().where(system_logs.c.seq < min(kept, oldest + PRUNE_ROWS)))
     return True

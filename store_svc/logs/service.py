@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, select
 
@@ -23,8 +24,6 @@ log = logging.getLogger(__name__)
 NAME = "arbig.store.v1.LogService"
 STREAM = Stream(LOGS, system_logs, LOG.from_row, pb.SubscribeLogsResponse, pruned=True)
 PRUNE_SECONDS = 3600.0
-# After a database that was down.
-RETRY_SECONDS = 60.0
 
 
 class LogService:
@@ -38,13 +37,17 @@ class LogService:
     async def run(self) -> None:
         """Remove what is older than it is kept, every hour."""
         while True:
+            await asyncio.sleep(PRUNE_SECONDS)
             try:
-                while await self._database.write(lambda on: records.prune(on, now(), self._days)):
-                    pass
-                await asyncio.sleep(PRUNE_SECONDS)
+                await self.prune(now())
             except DatabaseDown as error:
-                log.info("old log records are not removed now", extra={"why": str(error)})
-                await asyncio.sleep(RETRY_SECONDS)
+                log.warning("old log records are not removed", extra={"why": str(error)})
+
+    async def prune(self, at: datetime) -> None:
+        """Remove what is older than it is kept."""
+        kept = await self._database.read(lambda on: records.first_kept(on, at, self._days))
+        while await self._database.write(lambda on: records.prune(on, kept)):
+            pass
 
     async def WriteLogs(self, request: pb.WriteLogsRequest, _: Context) -> pb.WriteLogsResponse:  # noqa: N802
         """Write records, all or none."""

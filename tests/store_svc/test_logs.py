@@ -1,10 +1,14 @@
 """Log records: written once, all or none, and found again."""
 
+import asyncio
+from datetime import UTC, datetime
+
 import grpc
+import pytest
 
 from arbig.store.v1 import log_pb2 as pb
 from arbig.store.v1 import store_pb2
-from tests.store_svc.strategies_and_logs import THEN, Served, record
+from tests.store_svc.strategies_and_logs import DEADLINE, THEN, Served, record
 
 LEVELS = pb.LogLevel.values()[1:]
 
@@ -85,3 +89,14 @@ async def test_records_that_arrive_meanwhile_move_no_page(served: Served) -> Non
     rest = await served.call(pb.ListLogsRequest(page_size=2, page_token=page.next_page_token))
     assert [one.message for one in (*page.records, *rest.records)] == ["3", "2", "1", "0"]
     assert not rest.next_page_token
+
+
+async def test_old_records_are_removed_while_the_service_runs(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store_svc.logs.service.PRUNE_SECONDS", 0.02)
+    await write(served, record("old", time=THEN.replace(year=2001)), record("young", time=datetime.now(UTC)))
+    task = asyncio.create_task(served.system_logs.run())
+    async with asyncio.timeout(DEADLINE):
+        while await said(served) != ["young"]:
+            await asyncio.sleep(0.01)
+    assert not task.done()
+    task.cancel()
