@@ -106,11 +106,10 @@ class Archive:
         """
         every = [one for known in self._files.values() for one in known if one.first.epoch == epoch]
         near = [one for one in every if one.first.seq <= through and one.last.seq > after]
-        runs = [run for cluster in _clusters(near) for run in _runs(cluster)]
-        edges = [(0, after), *((max(first, after), last) for first, last in runs), (through, through)]
-        return [
-            (left[1], min(right[0], through)) for left, right in pairwise(edges) if left[1] < min(right[0], through)
-        ]
+        runs = [run for cluster in _clusters(near) for run in _runs(cluster) if run[1] > after]
+        edges = [(after, after), *runs, (through, through)]
+        between = [(left, min(right, through)) for (_, left), (right, _) in pairwise(edges)]
+        return [(left, right) for left, right in between if left < right]
 
     async def write(self, symbol: str, trading_day: str, pages: AsyncIterator[list[Entry]]) -> None:
         """Put a symbol's ticks into a file; raises OSError or NotProved, and has no file then."""

@@ -1,8 +1,9 @@
 """A tick as a row of a Parquet file, exactly.
 
 A column has the name of the tick's field; the levels are `bid_price_1` to `ask_volume_5`. What is
-absent is null. Times are UTC, without saying so: DuckDB can do little with nanoseconds that do. Prices and money are DECIMAL(18,4) over 64-bit integers, which any reader
-understands; a column with a value that is no such number holds doubles instead, in this file.
+absent is null. Times are UTC, without saying so: DuckDB can do little with nanoseconds that do.
+Prices and money are DECIMAL(18,4) over 64-bit integers, which any reader understands; a column with
+a value that is no such number holds doubles instead, in this file.
 
 A row from whose columns the tick cannot be made again byte for byte, such as one with a field of a
 newer contract, also has the tick itself, serialised, in `raw`.

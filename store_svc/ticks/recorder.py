@@ -59,7 +59,7 @@ class NotArchived:
 class TickRecorder:
     """The follower of SubscribeTicks, `subscribe` being the stub's method.
 
-    `day_began` hears when a trading day of a symbol begins.
+    `day_began` hears when a trading day of a symbol begins, and when there may have been one.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class TickRecorder:
         self.stored = await self._streams.read_cursor()
         self._days = {}
         await adopt(self._streams)
+        self._day_began()
         policy = await self._streams.eviction()
         self._warning = policy and f"redis: maxmemory-policy {policy} throws ticks away: set it to noeviction"
         self._trouble = ""
