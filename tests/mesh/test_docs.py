@@ -1,20 +1,25 @@
 """Every example in the README and the docs does what it says, on a running mesh."""
 
+import asyncio
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from arbig.market.v1.market_pb2 import ListInstrumentsRequest
 from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from tests.mesh.harness import REPOSITORY, Mesh
+from tests.servers import PASSWORD, Server, free_base, start_mariadb
 
-DOCUMENTS = ["README.md", "docs/operations.md", "web_bridge/README.md"]
+DOCUMENTS = ["README.md", "docs/operations.md", "docs/storage.md", "web_bridge/README.md"]
 _BLOCK = re.compile(r"```(sh|python)\n(.*?)```", re.DOTALL)
 
 
@@ -26,10 +31,17 @@ def blocks(language: str) -> list[str]:
     return found
 
 
-def commands() -> list[str]:
-    """Give each grpcurl and curl command, its lines joined."""
-    lines = [command for block in blocks("sh") for command in re.split(r"\n(?=\S)", block.strip())]
-    return [line for line in lines if line.startswith(("grpcurl ", "curl "))]
+def commands(*programs: str) -> list[list[str]]:
+    """Give the commands of each block that calls one of the programs, the lines of each joined."""
+    found = []
+    for block in blocks("sh"):
+        lines = re.split(r"\n(?=\S)", block.strip().replace("\\\n", " "))
+        if mine := [line for line in lines if line.startswith(programs)]:
+            found.append(mine)
+    return found
+
+
+CALLS = commands("grpcurl ", "curl ")
 
 
 def on_mesh(text: str, mesh: Mesh) -> str:
@@ -37,14 +49,57 @@ def on_mesh(text: str, mesh: Mesh) -> str:
     return re.sub(r"127\.0\.0\.1:71(\d\d)", lambda port: f"127.0.0.1:{mesh.base + int(port[1])}", text)
 
 
-@pytest.mark.parametrize("command", commands())
-def test_a_documented_call_works(command: str, mesh: Mesh) -> None:
-    """As it stands there, but for the port and the symbol."""
-    words = shlex.split(on_mesh(command, mesh).replace("SYMBOL", a_symbol(mesh)))
-    words[0] = {"grpcurl": str(Path(sys.executable).parent / "grpcurl")}.get(words[0], words[0])
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=30)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().startswith("{")
+@pytest.mark.parametrize("block", CALLS, ids=[block[0].split("/")[-1] for block in CALLS])
+def test_documented_calls_work(block: list[str], mesh: Mesh) -> None:
+    """As they stand there, one after the other, but for the port and the symbol."""
+    for command in block:
+        words = shlex.split(on_mesh(command, mesh).replace("SYMBOL", a_symbol(mesh)))
+        words[0] = {"grpcurl": str(Path(sys.executable).parent / "grpcurl")}.get(words[0], words[0])
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        assert done.stdout.strip().startswith("{"), command
+
+
+def test_the_documented_database_commands_work(mesh: Mesh, mariadb: Server, tmp_path: Path) -> None:
+    """In their order, but for the ports and the databases that they name; none shows a password."""
+    documented = max(commands("arbig db "), key=len)
+    (tmp_path / "secret").write_text(PASSWORD)
+    environment = {**os.environ, "ARBIG_DATA": str(tmp_path / "data"), "ARBIG_PORT_BASE": str(free_base())}
+    for command in documented:
+        # The copies each go into an empty database of their own.
+        name = "moved" if " move " in command else "restored"
+        url = mariadb.url.replace(f":{PASSWORD}@", "@").rpartition("/")[0].replace("mysql+aiomysql", "mysql")
+        words = shlex.split(command.replace("mysql://arbig@db.example/arbig", f"{url}/{name}"), comments=True)
+        # The journal is the running mesh's.
+        ports = {"ARBIG_PORT_BASE": str(mesh.base)} if "journal" in words else {}
+        done = subprocess.run(
+            [sys.executable, "-m", "arbig.cli", *words[1:]],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            cwd=tmp_path,
+            env={**environment, **ports, "PYTHONPATH": str(REPOSITORY)},
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        assert PASSWORD not in done.stdout + done.stderr
+
+
+@pytest.fixture
+def mariadb(tmp_path: Path) -> Iterator[Server]:
+    """Run a MariaDB with the empty databases that the documents fill."""
+    with start_mariadb(tmp_path) as server:
+        asyncio.run(make_databases(server.url, "restored", "moved"))
+        yield server
+
+
+async def make_databases(url: str, *names: str) -> None:
+    """Make empty databases."""
+    engine = create_async_engine(url)
+    async with engine.begin() as connection:
+        for name in names:
+            await connection.execute(text(f"CREATE DATABASE {name}"))
+    await engine.dispose()
 
 
 def a_symbol(mesh: Mesh) -> str:
@@ -55,7 +110,8 @@ def a_symbol(mesh: Mesh) -> str:
 
 def test_every_document_has_examples_that_are_run() -> None:
     """The pattern above finds them."""
-    assert len(commands()) > 10
+    assert len(CALLS) > 10
+    assert commands("arbig db ")
     assert blocks("python")
 
 
