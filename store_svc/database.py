@@ -63,6 +63,7 @@ class Database:
         self.engine = engine
         self.seconds = seconds
         self._retries = retries
+        self._writing = engine.execution_options(write=True)
         # A local file answers within its own time, and its driver, a thread, hangs when it is cancelled.
         self._cancels = engine.url.get_backend_name() != "sqlite"
         # Without its password.
@@ -89,7 +90,8 @@ class Database:
 
     async def _transaction(self, work: Work[T], deadline: "_Deadline", *, write: bool) -> T:
         async def transaction() -> T:
-            async with self.engine.execution_options(write=write).begin() as connection:
+            # What only read ends with a rollback: one answer to wait for, not two.
+            async with self._writing.begin() if write else self.engine.connect() as connection:
                 return await work(connection)
 
         with _translated(deadline.seconds):

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
-from sqlalchemy import Column, ColumnElement, RowMapping, Select, String, and_, func, or_, tuple_
+from sqlalchemy import Column, ColumnElement, Select, String, and_, func, or_, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -25,7 +25,7 @@ def page(
     request: Any,
     query: Select[Any],
     order: Order,
-    item: Callable[[RowMapping], M],
+    item: Callable[[Any], M],
     size: int = DEFAULT_SIZE,
 ) -> Callable[[AsyncConnection], Awaitable[tuple[list[M], str]]]:
     """Make what reads the page that the request asks for, and the token of the next one.
@@ -36,7 +36,9 @@ def page(
     wanted = keyset(query, order, from_token(request.page_token, request), size + 1)
 
     async def read(connection: AsyncConnection) -> tuple[list[M], str]:
-        rows = (await connection.execute(wanted)).mappings().all()
+        found = await connection.execute(wanted)
+        names = list(found.keys())
+        rows = [dict(zip(names, row, strict=True)) for row in found]  # quicker to look into than mappings
         items = _fitting(map(item, rows[:size]))
         if len(items) == len(rows):
             return items, ""

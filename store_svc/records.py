@@ -24,6 +24,7 @@ from store_svc.documents import plain
 
 M = TypeVar("M", bound=Message)
 Row = dict[str, Any]
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, as a Timestamp gives it
 _Keep = Callable[[Any], Any]
 
 
@@ -41,6 +42,8 @@ class Record(Generic[M]):
         # The columns that say which event the row first came with; none where nobody asks.
         self.first = ("epoch", seq) if seq else ()
         self._fields = [_Field(field, table) for field in message.DESCRIPTOR.fields]
+        self._names = [field.name for field in self._fields]
+        self._restored = [(field.name, field.restore) for field in self._fields if field.restore]
         self._texts = [(field.name, field.longest) for field in self._fields if field.longest]
         self._always = [(field.name, field.keep) for field in self._fields if field.keep and not field.optional]
         self._optional = [(field.name, field.keep or _as_it_is) for field in self._fields if field.optional]
@@ -59,7 +62,11 @@ class Record(Generic[M]):
 
     def from_row(self, row: RowMapping | Row) -> M:
         """Give the message that the row was made of."""
-        return self.message(**{field.name: field.restore(row[field.name]) for field in self._fields})
+        values = {name: row[name] for name in self._names}
+        for name, restore in self._restored:
+            if values[name] is not None:
+                values[name] = restore(values[name])
+        return self.message(**values)
 
 
 class _Field:
@@ -72,13 +79,13 @@ class _Field:
         # In characters, on both engines; 0 for what may be as long as it likes.
         self.longest: int = getattr(column, "length", None) or 0 if field.type == field.TYPE_STRING else 0
         self._words: dict[int, str] = {}
-        self._numbers: dict[str, int] = {}
         if field.enum_type:
             prefix = field.enum_type.values[0].name.removesuffix("UNSPECIFIED")
             self._words = {value.number: value.name.removeprefix(prefix) for value in field.enum_type.values}
-            self._numbers = {word: number for number, word in self._words.items()}
         # Makes the column's value; None where it is the field's.
         self.keep = self._keeper(field, money=isinstance(column, Money))
+        # Makes the field's value of the column's; None where it is that.
+        self.restore = self._restorer(field, money=isinstance(column, Money))
 
     def _keeper(self, field: Any, *, money: bool) -> _Keep | None:
         if field.enum_type:
@@ -113,11 +120,17 @@ class _Field:
             raise Unstorable(f"{self.name} {value:g} does not fit: {LIMIT:,} and more yuan do not")
         return amount.quantize(STEP)
 
-    def restore(self, value: Any) -> Any:
-        """Give the field's value of the column's."""
-        if self._numbers:
-            return self._numbers[value]
-        return float(value) if isinstance(value, Decimal) else value
+    def _restorer(self, field: Any, *, money: bool) -> Callable[[Any], Any] | None:
+        if field.enum_type:
+            return {word: number for number, word in self._words.items()}.__getitem__
+        if field.message_type == Timestamp.DESCRIPTOR:
+            return _timestamp
+        return float if money else None
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    since = moment - _EPOCH  # FromDatetime goes by a calendar and takes ten times as long
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def _as_it_is(value: Any) -> Any:
