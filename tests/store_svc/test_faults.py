@@ -19,6 +19,7 @@ from arbig.trade.v1 import trade_pb2 as tr
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
 from store_svc.database import bounded, open_database
 from store_svc.recorder import Ahead, Recorder
+from tests import store_faults
 from tests.servers import Server
 from tests.store_svc.mesh import EPOCH, FakeTrade, Mesh, a_day, assert_everything_once, journal, mesh, order
 
@@ -45,6 +46,15 @@ async def test_a_database_that_is_killed_while_trading_goes_on(own_mariadb: Serv
         await trading
         await made.until_stored()
         await assert_everything_once(made, ORDERS)
+
+
+async def test_a_database_that_is_killed_and_hung_at_random_has_what_the_journal_has(tmp_path: Path) -> None:
+    assert await store_faults.run(store_faults.Plan(events=2000, kills=2, hangs=1), tmp_path) == []
+
+
+@pytest.mark.long
+async def test_a_database_that_is_killed_twenty_times_has_what_the_journal_has(tmp_path: Path) -> None:
+    assert await store_faults.run(store_faults.Plan(), tmp_path) == []
 
 
 async def test_a_database_that_hangs_is_noticed_in_bounded_time(own_mariadb: Server, tmp_path: Path) -> None:
