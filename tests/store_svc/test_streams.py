@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.message import Message
 
 from arbig.errors import from_rpc
 from arbig.store.v1 import log_pb2 as lg
@@ -16,7 +17,7 @@ from store_svc import schema as tables
 from store_svc import sequences
 from store_svc.logs import records
 from tests.servers import Server
-from tests.store_svc.strategies_and_logs import THEN, Follower, Served, config, record, serving, trigger
+from tests.store_svc.strategies_and_logs import DEADLINE, THEN, Follower, Served, config, record, serving, trigger
 
 EARLIER = Cursor(epoch=0)
 
@@ -88,6 +89,23 @@ async def test_a_trigger_comes_when_it_is_recorded_and_when_it_changes(served: S
     await served.call(st.RecordTriggerRequest(trigger=trigger("t2", strategy="other")))
     async with Follower(served, st.SubscribeTriggersRequest(after=EARLIER)) as late:
         assert [(one.trigger_id, one.seq) for one in await late.items(2)] == [("t1", 2), ("t2", 3)]
+
+
+async def test_what_this_service_wrote_comes_at_once(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking every second is for other services on the database."""
+    monkeypatch.setattr("store_svc.tail.POLL_SECONDS", 2 * DEADLINE)
+    monkeypatch.setattr("store_svc.tail.HEARTBEAT_SECONDS", 2 * DEADLINE)
+    said: list[tuple[Message, Message]] = [
+        (st.SubscribeStrategiesRequest(), st.CreateStrategyRequest(config=config())),
+        (st.SubscribeStrategiesRequest(after=EARLIER), st.ActivateStrategyRequest(strategy="grid")),
+        (st.SubscribeTriggersRequest(), st.RecordTriggerRequest(trigger=trigger())),
+        (lg.SubscribeLogsRequest(), lg.WriteLogsRequest(records=[record()])),
+    ]
+    for subscribe, write in said:
+        async with Follower(served, subscribe) as follower:
+            await follower.next()
+            await served.call(write)
+            assert len(await follower.items(1)) == 1
 
 
 async def test_what_another_service_on_the_database_wrote_comes_too(
