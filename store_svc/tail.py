@@ -72,43 +72,42 @@ class Tail:
         Without a cursor come the rows of `snapshot(head)`, none if absent, and a heartbeat. Raises
         OutOfRange for a cursor ahead of the stream, and DatabaseDown.
         """
-        async for batch in self._batches(after, where, snapshot):
-            yield batch.response(self._stream.response)
-
-    async def _batches(
-        self, after: Cursor | None, where: Where, snapshot: Callable[[int], Select[Any]] | None
-    ) -> AsyncIterator[Batch]:
         clock = asyncio.get_running_loop().time
-        position, quiet_until = after, 0.0
-        if position is None:
-            seen = await self._database.read(lambda on: self._begin(on, snapshot))
-            for batch in self._cut(seen.head.epoch, seen.rows):
-                yield batch
-            position = seen.head
-            yield Batch([], None, position)
+        quiet_until = 0.0
+        if after is None:
+            seen = await self._database.read(lambda on: self._begin(on, where, snapshot))
+            after = seen.head
+            for batch in [*self._cut(seen), Batch([], None, after)]:
+                yield batch.response(self._stream.response)
             quiet_until = clock() + HEARTBEAT_SECONDS
+        async for batch in self._looks(after, where):
+            if batch.items or batch.gap or clock() >= quiet_until:
+                yield batch.response(self._stream.response)
+                quiet_until = clock() + HEARTBEAT_SECONDS
+
+    async def _looks(self, position: Cursor, where: Where) -> AsyncIterator[Batch]:
+        """Give what each look at the table finds: a gap, or rows, and in the end nothing new."""
         while True:
-            changed = self._changed  # before the read: a commit during it wakes us
+            changed = self._changed  # before the look: a commit during it wakes us
             seen = await self._read(position, where)
             if gap := missed(position, seen.head, seen.oldest):
                 position = gap.resume
                 yield Batch([], gap, position)
                 continue
-            for batch in self._cut(seen.head.epoch, seen.rows):
+            for batch in self._cut(seen):
                 yield batch
-                quiet_until = clock() + HEARTBEAT_SECONDS
             position = _after(seen)
-            if len(seen.rows) == ROWS:
-                continue
-            if clock() >= quiet_until:
+            if len(seen.rows) < ROWS:
                 yield Batch([], None, position)
-                quiet_until = clock() + HEARTBEAT_SECONDS
-            await _wait(changed, min(POLL_SECONDS, quiet_until - clock()))
+                await _wait(changed, POLL_SECONDS)
 
-    async def _begin(self, connection: AsyncConnection, snapshot: Callable[[int], Select[Any]] | None) -> _Seen:
+    async def _begin(
+        self, connection: AsyncConnection, where: Where, snapshot: Callable[[int], Select[Any]] | None
+    ) -> _Seen:
         head = await sequences.head(connection, self._stream.name)
-        rows = (await connection.execute(snapshot(head.seq))).mappings().all() if snapshot else []
-        return _Seen(head, 0, rows)
+        if snapshot is None:
+            return _Seen(head, 0, [])
+        return _Seen(head, 0, (await connection.execute(snapshot(head.seq).where(*where))).mappings().all())
 
     async def _read(self, position: Cursor, where: Where) -> _Seen:
         async def read(connection: AsyncConnection) -> _Seen:
@@ -124,14 +123,14 @@ class Tail:
 
         return await self._database.read(read)
 
-    def _cut(self, epoch: int, rows: Sequence[RowMapping]) -> Iterator[Batch]:
+    def _cut(self, seen: _Seen) -> Iterator[Batch]:
         """Give the rows as messages of a bearable size, each with the place after it."""
         items, size = [], 0
-        for number, row in enumerate(rows, 1):
+        for number, row in enumerate(seen.rows, 1):
             items.append(element(self._stream.item(row).SerializeToString()))
             size += len(items[-1])
-            if size > MESSAGE_BYTES or number == len(rows):
-                yield Batch(items, None, Cursor(epoch=epoch, seq=row["seq"]))
+            if size > MESSAGE_BYTES or number == len(seen.rows):
+                yield Batch(items, None, Cursor(epoch=seen.head.epoch, seq=row["seq"]))
                 items, size = [], 0
 
 

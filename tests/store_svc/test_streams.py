@@ -74,6 +74,9 @@ async def test_strategies_begin_with_the_newest_change_of_each_that_there_is(ser
         (deleted,) = await live.items(1)
         assert (deleted.seq, deleted.kind) == (6, st.STRATEGY_CHANGE_KIND_DELETED)
         assert deleted.config.strategy_class == "arb.Grid"
+    async with Follower(served, st.SubscribeStrategiesRequest(strategy="a")) as one:
+        assert [change.seq for change in (await one.next()).changes] == [4]
+        assert (await one.next()).HasField("heartbeat")
     async with Follower(served, st.SubscribeStrategiesRequest(after=EARLIER, strategy="a")) as everything:
         assert [one.seq for one in await everything.items(2)] == [1, 4]
 
@@ -122,6 +125,7 @@ async def test_a_filter_narrows_what_is_sent_and_the_cursor_goes_on(
 ) -> None:
     """A follower that comes back need not be shown again what was not for it."""
     monkeypatch.setattr("store_svc.tail.HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr("store_svc.tail.POLL_SECONDS", 0.02)
     wanted = lg.SubscribeLogsRequest(min_level=lg.LOG_LEVEL_ERROR, service="trade", after=EARLIER)
     async with Follower(served, wanted) as follower:
         await say(served, "no", level=lg.LOG_LEVEL_WARNING, service="trade")
@@ -135,6 +139,7 @@ async def test_a_filter_narrows_what_is_sent_and_the_cursor_goes_on(
 
 async def test_quiet_streams_say_that_they_live(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("store_svc.tail.HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr("store_svc.tail.POLL_SECONDS", 0.02)
     async with Follower(served, st.SubscribeTriggersRequest()) as follower:
         beats = [await follower.next() for _ in range(3)]
     assert all(beat.HasField("heartbeat") for beat in beats)
