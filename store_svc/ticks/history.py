@@ -1,6 +1,6 @@
 """What is stored of the ticks, wherever it is: the archive first, and then Redis."""
 
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from redis.exceptions import RedisError
@@ -28,11 +28,17 @@ class TicksAway(Unavailable):
 
 
 class TickHistory:
-    """The archive and Redis as one; either may not be kept. Every call may raise TicksAway."""
+    """The archive and Redis as one; either may not be kept. Every call may raise TicksAway.
 
-    def __init__(self, streams: TickStreams | None, archive: "Archive | None") -> None:
+    `stored` says up to which place Redis is known to have had ticks once.
+    """
+
+    def __init__(
+        self, streams: TickStreams | None, archive: "Archive | None", stored: Callable[[], Place] = lambda: BEGIN
+    ) -> None:
         self._streams = streams
         self._archive = archive
+        self._stored = stored
 
     @property
     def has_ticks(self) -> bool:
@@ -46,14 +52,16 @@ class TickHistory:
             found |= set(await _asked(self._streams.symbols()))
         return sorted(found)
 
-    async def picture(self) -> "Picture":
-        """Give what is stored now, to be read at leisure."""
+    async def picture(self, after: Place) -> "Picture":
+        """Give what is stored now behind a place, to be read at leisure."""
         kept = self._archive.notes() if self._archive else {}
         if not self._streams:
             return Picture(None, self._archive, Place(2**64 - 1, 0), {}, holes(kept))
+        # What was stored before, though Redis does not have it now, would be missing in silence.
+        known = max(after, self._stored(), self._archive.newest if self._archive else BEGIN)
         last, notes = await _asked(self._streams.state())
-        if self._archive and last < (newest := self._archive.newest):
-            raise TicksAway(f"Redis lost its data and is being filled again: it is at {last} of {newest}")
+        if last < known:
+            raise TicksAway(f"Redis is at {last} of {known}: it lost its data and is being filled again, or is behind")
         return Picture(self._streams, self._archive, last, notes, holes(notes, kept))
 
     async def days(self, symbols: Iterable[str]) -> list[TickDay]:

@@ -66,6 +66,8 @@ class TickRecorder:
         self, streams: TickStreams, subscribe: object, archive: Archived, day_began: Callable[[], None] = lambda: None
     ) -> None:
         self.stored = BEGIN
+        # The newest place that was ever stored, as far as we saw.
+        self.newest = BEGIN
         self.link = Link("market service")
         self._streams = streams
         self._subscribe = subscribe
@@ -100,6 +102,10 @@ class TickRecorder:
             backoff = FIRST_BACKOFF if self.stored != before else min(2 * backoff, LAST_BACKOFF)
             await asyncio.sleep(backoff)
 
+    def _reached(self, place: Place) -> None:
+        self.stored = place
+        self.newest = max(self.newest, place)
+
     def _is_down(self, why: str) -> None:
         if why != self._trouble:
             log.warning("cannot store ticks, trying again", extra={"why": why})
@@ -107,7 +113,7 @@ class TickRecorder:
 
     async def _record(self) -> None:
         """Follow on from what Redis has, until something breaks."""
-        self.stored = await self._streams.read_cursor()
+        self._reached(await self._streams.read_cursor())
         self._days = {}
         await adopt(self._streams)
         self._day_began()
@@ -134,8 +140,9 @@ class TickRecorder:
             await self._declare(Place(to.epoch, 0), Place(to.epoch, oldest), why)
         if to != self.stored:
             await self._append(reply.ticks, to)
-        else:
-            await self._streams.ping()  # so that a Redis that is down shows while the market is quiet
+        elif await self._streams.read_cursor() != self.stored:
+            # A Redis that is down, or was emptied, shows while the market is quiet too.
+            raise CursorMoved
 
     def _check_epoch(self, epoch: int) -> None:
         newest = max(self.stored, self._archive.newest).epoch
@@ -164,7 +171,7 @@ class TickRecorder:
         new = [tick for tick in ticks if not self._is_archived(tick, to.epoch)]
         days = await self._begun(new, to.epoch)
         await self._streams.append(self.stored, new, days, to)
-        self.stored = to
+        self._reached(to)
         if days:
             self._day_began()
 

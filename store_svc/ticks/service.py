@@ -34,7 +34,7 @@ class TickHistoryService:
         speed = _speed(request.speed)
         self._check_kept()
         after = Place.of(request.after)
-        picture = await self._history.picture()
+        picture = await self._history.picture(after)
         sources = [picture.pages(symbol, after, wanted) for symbol in symbols or await self._history.symbols()]
         replay = Replay(wanted, picture.holes, after, speed, self._clock)
         async for response in replay.responses(merged(sources)):

@@ -27,7 +27,7 @@ TICK, TRADING_DAY = "tick", "trading_day"
 # Redis that lost its data must not get new ticks: no older one could be put in front of them.
 APPEND = """
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then
-    return redis.error_reply('MOVED the cursor is not where it was left')
+    return redis.error_reply('ELSEWHERE the cursor is not where it was left')
 end
 for at = 3, #ARGV, 4 do
     local reply = redis.pcall('XADD', ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
@@ -50,7 +50,10 @@ def days_of(symbol: str) -> str:
 
 
 class CursorMoved(Exception):
-    """Redis lost its data, or another process stores ticks too: see what it has."""
+    """The cursor is not where we left it: see what Redis has."""
+
+    def __init__(self) -> None:
+        super().__init__("redis: it lost its data, or another process stores ticks too")
 
 
 class Segment(NamedTuple):
@@ -69,10 +72,6 @@ class TickStreams:
 
     def __init__(self, redis: Redis) -> None:
         self._redis: Any = redis  # its own types differ from version to version
-
-    async def ping(self) -> None:
-        """Ask whether it is there."""
-        await answer(self._redis.ping())
 
     async def eviction(self) -> str:
         """Give the policy by which Redis throws data away; empty where it does not, or does not say."""
@@ -101,8 +100,8 @@ class TickStreams:
         try:
             await answer(self._redis.eval(APPEND, 1, CURSOR, *arguments))
         except ResponseError as error:
-            if str(error).startswith("MOVED the"):
-                raise CursorMoved(str(error)) from error
+            if "ELSEWHERE" in str(error):
+                raise CursorMoved from error
             raise
 
     async def add_symbols(self, symbols: Iterable[str]) -> None:

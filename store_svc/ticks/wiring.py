@@ -81,7 +81,7 @@ def open_ticks(settings: Settings, subscribe: object) -> Ticks | NoTicks:
     streams = TickStreams(open_redis(settings.store, server.url if server else settings.store.redis))
     archiver = Archiver(streams, archive, settings.store.tick_days, missing)
     recorder = TickRecorder(streams, subscribe, archive or NotArchived(), archiver.wake)
-    return Ticks(recorder, archiver, TickHistory(streams, archive), server)
+    return Ticks(recorder, archiver, TickHistory(streams, archive, lambda: recorder.newest), server)
 
 
 def _open_archive(settings: Settings) -> "tuple[Archive | None, str]":
