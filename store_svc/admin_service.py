@@ -55,7 +55,7 @@ def _infos(files: list[Path]) -> list[pb.BackupInfo]:
     for file in files:
         try:
             found.append(_info(file))
-        except BackupError as error:
+        except (BackupError, FileNotFoundError) as error:  # or one too many, and just removed
             log.warning("a backup cannot be read", extra={"why": error})
     return found
 
