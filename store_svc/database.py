@@ -92,7 +92,14 @@ class Database:
         async def transaction() -> T:
             # What only read ends with a rollback: one answer to wait for, not two.
             async with self._writing.begin() if write else self.engine.connect() as connection:
-                return await work(connection)
+                try:
+                    return await work(connection)
+                except DBAPIError as error:
+                    if type(_fault(error)) is DatabaseDown:
+                        # The server looks only at a new connection at what we may do now, and a
+                        # proxy at who is the master.
+                        await connection.invalidate()
+                    raise
 
         with _translated(deadline.seconds):
             return await bounded(transaction(), deadline.left, cancels=self._cancels)

@@ -13,6 +13,7 @@ from arbig.config import Settings, Store
 from arbig.fanout import Feed, element
 from arbig.market.v1.market_pb2 import SubscribeTicksRequest, SubscribeTicksResponse, Tick
 from arbig.server import serve
+from arbig.store.v1.admin_pb2_grpc import AdminServiceStub
 from arbig.store.v1.store_pb2 import GetStatusRequest, GetStatusResponse
 from arbig.store.v1.store_pb2_grpc import RecordServiceStub
 from arbig.trade.v1 import trade_pb2 as tr
@@ -82,6 +83,7 @@ class Mesh:
         self.market = FakeMarket()
         self._channel = open_channel(settings.address("store"))
         self.store = RecordServiceStub(self._channel)
+        self.admin = AdminServiceStub(self._channel)
 
     @contextlib.asynccontextmanager
     async def trading(self) -> AsyncIterator[None]:
