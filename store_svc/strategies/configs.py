@@ -7,6 +7,7 @@ strategy the second sees what the first made of it.
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import RowMapping, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -188,7 +189,12 @@ async def _past(connection: AsyncConnection, strategy: str, kind: str, version: 
 
 
 def _same(one: Row | RowMapping, other: Row | RowMapping | None, fields: tuple[str, ...]) -> bool:
-    return other is not None and all(one[field] == other[field] for field in fields)
+    return other is not None and _said(one, fields) == _said(other, fields)
+
+
+def _said(row: Row | RowMapping, fields: tuple[str, ...]) -> bytes:
+    # As JSON: to Python, True is 1.
+    return orjson.dumps([row[field] for field in fields], option=orjson.OPT_SORT_KEYS)
 
 
 def _version_changed(seen: Seen, version: int) -> Refused:

@@ -87,6 +87,16 @@ async def test_an_update_changes_the_fields_of_its_mask_alone(served: Served) ->
     assert dict(reply.config.parameters) == {}
 
 
+async def test_true_is_not_1(served: Served) -> None:
+    """Python takes them for equal; a strategy need not."""
+    await create(served, parameters={"on": 1})
+    assert (await served.refused(pb.CreateStrategyRequest(config=config(parameters={"on": True}))))[
+        1
+    ] == "STRATEGY_EXISTS"
+    changed = (await served.call(update(1, parameters={"on": True}))).config
+    assert (changed.version, changed.parameters["on"]) == (2, True)
+
+
 async def test_who_saw_an_older_version_is_refused(served: Served) -> None:
     await create(served)
     await served.call(update(1, description="mine"))
