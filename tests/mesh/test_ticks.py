@@ -1,4 +1,4 @@
-"""A recorded day through the whole mesh: every tick once and in order, to every follower and to Redis."""
+"""A recorded day through the whole mesh: every tick once and in order, to every follower and to storage."""
 
 import asyncio
 import csv
@@ -7,13 +7,12 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-import redis.asyncio as redis
 
 from arbig.front.v1 import front_pb2
 from arbig.market.v1 import market_pb2 as pb
+from arbig.store.v1 import history_pb2, store_pb2
 from arbig.stream.v1.stream_pb2 import Cursor
 from tests.mesh.harness import Clients, Mesh, clients, recorded_day, running, until
 from tests.servers import start_redis
@@ -64,18 +63,18 @@ async def follow_ticks(services: Clients, after: Cursor, stop_at: int) -> tuple[
 
 
 @pytest.fixture
-def replaying(tmp_path: Path) -> Iterator[tuple[Mesh, Path, str]]:
+def replaying(tmp_path: Path) -> Iterator[tuple[Mesh, Path]]:
     """Run a mesh that holds a recorded day, with a real Redis."""
     day = recorded_day(tmp_path)
     with start_redis(tmp_path) as server:
         options = ["--replay", str(day), "--speed", "max", "--hold", "--redis", server.url, "--no-edge"]
         with running(tmp_path / "mesh", *options) as mesh:
-            yield mesh, day, server.url
+            yield mesh, day
 
 
-async def test_a_recorded_day_reaches_followers_and_redis_whole(replaying: tuple[Mesh, Path, str]) -> None:
+async def test_a_recorded_day_reaches_followers_and_storage_whole(replaying: tuple[Mesh, Path]) -> None:
     """Also across the trading-day rollover, and for a follower that stops in the middle and resumes."""
-    mesh, day, redis_url = replaying
+    mesh, day = replaying
     rows = expected(day)
     async with clients(mesh) as services:
         whole = asyncio.create_task(follow_ticks(services, Cursor(), len(rows)))
@@ -87,25 +86,47 @@ async def test_a_recorded_day_reaches_followers_and_redis_whole(replaying: tuple
         ticks, _ = await whole
         took = time.monotonic() - started
         rest, _ = await follow_ticks(services, cursor, len(rows) - len(first))
-        stored = await in_redis(redis_url, len(rows))
+        stored = await in_storage(services, len(rows))
     print(f"{len(ticks)} ticks in {took:.2f} s: {len(ticks) / took:,.0f}/s")  # noqa: T201
     assert [tick.seq for tick in ticks] == list(range(1, len(rows) + 1))
     assert [identity(tick) for tick in ticks] == rows
     assert [tick.seq for tick in first + rest] == list(range(1, len(rows) + 1))
-    assert stored == [tick.seq for tick in ticks]
+    assert stored == ticks
     assert len({tick.trading_day for tick in ticks}) == 2
 
 
-async def in_redis(url: str, count: int) -> list[int]:
-    """Give the numbers of the ticks in Redis, once there are as many as expected."""
-    client = redis.from_url(url)
-    try:
+async def in_storage(services: Clients, count: int) -> list[pb.Tick]:
+    """Give the ticks that storage plays, once it says that it has so many; no gap may be declared."""
 
-        async def all_there() -> bool:
-            return bool(await client.xlen("ticks:{ru1901}") >= count)
+    async def all_there() -> bool:
+        status = await services.store.GetStatus(store_pb2.GetStatusRequest(), timeout=5)
+        return bool(status.ticks.seq >= count and not status.ticks_reason)
 
-        await until("ticks in Redis", all_there)
-        entries: Any = await client.xrange("ticks:{ru1901}")
-    finally:
-        await client.aclose()
-    return [pb.Tick.FromString(next(iter(fields.values()))).seq for _, fields in entries]
+    await until("ticks in storage", all_there)
+    answers = [one async for one in services.history.ReplayTicks(history_pb2.ReplayTicksRequest(), timeout=60)]
+    assert not [answer.gap for answer in answers if answer.HasField("gap")]
+    return [tick for answer in answers for tick in answer.ticks]
+
+
+async def test_a_redis_killed_without_persistence_in_the_middle_is_whole_again(tmp_path: Path) -> None:
+    """Storage follows again what Redis lost, and the archive has what was over."""
+    day = recorded_day(tmp_path)
+    count = len(expected(day))
+    with start_redis(tmp_path, persistent=False) as server:
+        options = ["--replay", str(day), "--speed", "max", "--hold", "--redis", server.url, "--no-edge"]
+        with running(tmp_path / "mesh", *options) as mesh:
+            async with clients(mesh) as services:
+                await services.front.Start(front_pb2.StartRequest())
+                for share in (4, 2):
+
+                    async def reached(seq: int = count // share) -> bool:
+                        status = await services.store.GetStatus(store_pb2.GetStatusRequest(), timeout=5)
+                        return bool(status.ticks.seq >= seq)
+
+                    await until("a part of the day in Redis", reached)
+                    server.kill()
+                    await asyncio.to_thread(server.start)
+                stored = await in_storage(services, count)
+                ticks, _ = await follow_ticks(services, Cursor(), count)
+    assert stored == ticks
+    assert [tick.seq for tick in ticks] == list(range(1, count + 1))
