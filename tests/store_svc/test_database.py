@@ -111,8 +111,9 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def secure_mariadb(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Server]:
+    """Run a MariaDB that has a certificate, and that would cut what does not fit."""
     certificate, key = authority.certificate("server")
-    options = (f"--ssl-ca={authority.path}", f"--ssl-cert={certificate}", f"--ssl-key={key}")
+    options = (f"--ssl-ca={authority.path}", f"--ssl-cert={certificate}", f"--ssl-key={key}", "--sql-mode=")
     with start_mariadb(tmp_path_factory.mktemp("secure"), *options) as server:
         yield server
 
@@ -183,9 +184,9 @@ async def test_data_that_the_database_refuses_is_told_from_a_database_that_is_do
     ],
 )
 async def test_mysql_refuses_what_it_would_have_to_cut(
-    column: str, value: object, mariadb: Server, tmp_path: Path
+    column: str, value: object, secure_mariadb: Server, tmp_path: Path
 ) -> None:
-    async with opened(tmp_path, mariadb.url) as database:
+    async with opened(tmp_path, secure_mariadb.url) as database:
         await database.write(sql(f"CREATE OR REPLACE TABLE small (a {column})"))
         with pytest.raises(DataRefused):
             await database.write(lambda on: on.execute(text("INSERT INTO small VALUES (:value)"), {"value": value}))

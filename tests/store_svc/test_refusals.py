@@ -209,4 +209,6 @@ async def test_storing_again_while_it_trades_leaves_no_hole(tmp_path: Path) -> N
                 await made.admin.StoreAgain(StoreAgainRequest())
             await asyncio.sleep(0.01)
         await made.until(lambda status: status.events == made.trade.feed.cursor and status.set_aside == 1)
+        listed = (await made.admin.ListSetAside(ListSetAsideRequest())).events
+        assert [one.cursor.seq for one in listed] == [1]
         await assert_everything_once(made, 300)
