@@ -43,7 +43,7 @@ POSITIONS = _listing(
 ORDERS = _listing(
     orders,
     [orders.c.epoch.desc(), orders.c.first_seq.desc()],
-    "client_order_id symbol direction offset price volume filled_volume state trading_day update_time account_id"
+    "client_order_id symbol direction offset price volume state filled_volume trading_day update_time account_id"
     " average_price strategy status_text error_id type create_time exchange order_sys_id external",
     "submit_mid_price front_id session_id order_ref reported_volume venue_status",
     [orders.c.client_order_id, orders.c.status_text],
@@ -71,7 +71,7 @@ CONFIGS = _listing(
 LOGS = _listing(
     system_logs,
     [system_logs.c.seq.desc()],
-    "time level service message module details",
+    "time level message service module details",
     "seq log_id",
     [system_logs.c.message],
 )

@@ -5,9 +5,10 @@ import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import Table, insert, select, update
 from sqlalchemy.util import await_only
 
 from arbig.config import Settings, Store
@@ -15,7 +16,8 @@ from arbig.errors import Refused
 from store_svc.backups.backup import back_up
 from store_svc.backups.file import BackupError, Manifest, open_backup
 from store_svc.backups.progress import Advance
-from store_svc.backups.restore import Difference, compare, prove, restore
+from store_svc.backups.restore import Difference, compare, occupied, prove, restore
+from store_svc.backups.rows import from_line
 from store_svc.database import Database, open_database
 from store_svc.migrate import migrate
 from store_svc.schema import METADATA, orders, sequences, system_logs
@@ -140,6 +142,23 @@ async def test_a_backup_is_restored_only_into_an_empty_database(full: Database, 
         await restore(full, file)
     with open_backup(backup) as file:
         assert await compare(full, file) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_row_that_comes_back_otherwise_leaves_the_database_empty(
+    backup: Path, empty: Empty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    def altered(table: Table, line: bytes) -> dict[str, Any]:
+        return from_line(table, line.replace(b"450.0200", b"450.0201"))
+
+    async with opened(await empty(engine), tmp_path) as there:
+        with open_backup(backup) as file:
+            monkeypatch.setattr("store_svc.backups.restore.from_line", altered)
+            with pytest.raises(BackupError, match="orders came back otherwise than it went in, at account_id=sim001"):
+                await restore(there, file)
+            assert await there.read(lambda on: on.run_sync(occupied)) == []
+            monkeypatch.undo()
+            await restore(there, file)
 
 
 async def test_a_file_is_not_overwritten_unless_told_to(full: Database, backup: Path) -> None:

@@ -181,7 +181,7 @@ def test_a_value_is_one_cell_whatever_is_in_it(sample: Tool, settings: Settings)
     database.close()
     lines = sample("logs").out.splitlines()
     assert len(lines) == 4
-    assert lines[1].split("\t")[3] == 'a   [31mred, "b"'
+    assert lines[1].split("\t")[2] == 'a   [31mred, "b"'
     assert next(csv.DictReader(io.StringIO(sample("logs", "--csv").out)))["message"] == 'a\n\t\x1b[31mred, "b"'
 
 
