@@ -7,12 +7,12 @@ many trading days.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from store_svc.ticks.place import BEGIN, Place
+from store_svc.ticks.place import BEGIN, Hole, Place
 from store_svc.ticks.streams import Segment, TickStreams
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Archiver:
         if not every:
             return
         if self._archive is None:
-            await self._trim_by_age(stored, list(dict.fromkeys(one.trading_day for one in reversed(every))))
+            await self._trim_by_age(stored, every)
             return
         troubles = [await self._move(self._archive, segments, every[-1].trading_day) for segments in stored.values()]
         self.reason = next(filter(None, troubles), "")
@@ -91,10 +91,16 @@ class Archiver:
             first = next((one.first for one in segments if one.last > mark), segments[-1].first)
             await self._streams.trim_days(symbol, first)
 
-    async def _trim_by_age(self, stored: dict[str, list[Segment]], days: Sequence[str]) -> None:
-        kept = days[: self._kept_days]
+    async def _trim_by_age(self, stored: Mapping[str, Sequence[Segment]], every: Sequence[Segment]) -> None:
+        """Remove what is older than the days kept, and say so first: somebody may be reading it."""
+        kept = list(dict.fromkeys(one.trading_day for one in reversed(every)))[: self._kept_days]
+        first = next(one.first for one in every if one.trading_day in kept)
+        if first == every[0].first:
+            return
+        why = f"older than the {self._kept_days} trading days kept"
+        await self._streams.note([Hole(BEGIN, Place(first.epoch, first.seq - 1), why)])
         for symbol, segments in stored.items():
-            if segments and segments[0].trading_day not in kept:
-                first = next((one for one in segments if one.trading_day in kept), None)
-                await self._streams.trim(symbol, first.first if first else segments[-1].last.next)
-                await self._streams.trim_days(symbol, (first or segments[-1]).first)
+            await self._streams.trim(symbol, first, approximate=False)
+            if segments:
+                begins = next((one.first for one in segments if one.last >= first), segments[-1].first)
+                await self._streams.trim_days(symbol, begins)

@@ -141,13 +141,15 @@ class TickStreams:
 
     async def segments(self, symbol: str) -> list[Segment]:
         """Give what Redis has of a symbol, in the order of the stream."""
-        begun = [_day(one) for one in await answer(self._redis.xrange(days_of(symbol)))]
+        # At one moment: a day that begins between the two would lend its ticks to the one before.
+        both = self._redis.pipeline(transaction=True).xrange(days_of(symbol)).xrevrange(stream_of(symbol), count=1)
+        days, top = await answer(both.execute())
+        begun = [_day(one) for one in days]
         pipeline = self._redis.pipeline(transaction=False)
         for following, _ in begun[1:]:
             pipeline.xrevrange(stream_of(symbol), f"({following}", count=1)
-        pipeline.xrevrange(stream_of(symbol), count=1)
-        newest = [_place(found[0]) if found else BEGIN for found in await answer(pipeline.execute())]
-        ends = enumerate(zip(begun, newest, strict=False), 1)
+        lasts = [_place(found[0]) if found else BEGIN for found in [*await answer(pipeline.execute()), top]]
+        ends = enumerate(zip(begun, lasts, strict=False), 1)
         return [
             Segment(symbol, day, first, last, closed=number < len(begun))
             for number, ((first, day), last) in ends
@@ -179,10 +181,10 @@ class TickStreams:
         cursor, notes, page = await answer(pipeline.execute())
         return _cursor(cursor), _notes(notes), list(map(_entry, page))
 
-    async def trim(self, symbol: str, before: Place) -> None:
-        """Remove the ticks before a place, but for those that share their node with later ones."""
+    async def trim(self, symbol: str, before: Place, *, approximate: bool = True) -> None:
+        """Remove the ticks before a place; approximately: not those that share a node with later ones."""
         # Redis removes so many in one call, and then leaves off.
-        while await answer(self._redis.xtrim(stream_of(symbol), minid=str(before), approximate=True)):
+        while await answer(self._redis.xtrim(stream_of(symbol), minid=str(before), approximate=approximate)):
             pass
 
     async def trim_days(self, symbol: str, before: Place) -> None:
