@@ -1,6 +1,8 @@
 """The views: questions that people ask so often that the database answers them by name.
 
-A view is dropped before the tables under it change and made again afterwards (`migrate.py`).
+A view is dropped before the tables under it change and made again afterwards (`migrate.py`): so one
+that asks something new needs a migration too, if only an empty one, to come to databases that are
+there.
 """
 
 from collections.abc import Mapping

@@ -3,10 +3,9 @@
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import op
 
-from arbig.errors import ConfigError
-from store_svc.columns import TABLE_OPTIONS, Money, moment, name
+from store_svc.columns import Money, moment, name
+from store_svc.migrations.there import drop_table, make_index, make_table
 
 revision = "0001"
 down_revision = None
@@ -108,29 +107,14 @@ def tables() -> dict[str, list[sa.Column[Any]]]:
 
 
 def upgrade() -> None:
-    """Make the tables.
-
-    MySQL commits each statement by itself: what a start that was killed has made is kept.
-    """
+    """Make the tables."""
     for table, columns in tables().items():
-        if not _made(table, {column.name for column in columns}):
-            op.create_table(table, *columns, **TABLE_OPTIONS)
+        make_table(table, columns)
     for index, (table, names) in INDEXES.items():
-        if index not in {one["name"] for one in sa.inspect(op.get_bind()).get_indexes(table)}:
-            op.create_index(index, table, list(names))
-
-
-def _made(table: str, columns: set[str]) -> bool:
-    """Whether the table is there; raises ConfigError where it is another program's."""
-    inspector = sa.inspect(op.get_bind())
-    if not inspector.has_table(table):
-        return False
-    if {column["name"] for column in inspector.get_columns(table)} != columns:
-        raise ConfigError(f'store.database: it has a table "{table}" that is not ours; name an empty database')
-    return True
+        make_index(index, table, names)
 
 
 def downgrade() -> None:
     """Take the tables away, with their rows."""
     for table in reversed(tables()):
-        op.drop_table(table)
+        drop_table(table)

@@ -6,7 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from store_svc.columns import TABLE_OPTIONS, Document, Money, blob, moment, name, words
+from store_svc.columns import Document, Money, blob, moment, name, words
+from store_svc.migrations.there import drop_index, drop_table, has_columns, make_index, make_table
 
 revision = "0002"
 down_revision = "0001"
@@ -104,19 +105,13 @@ def tables() -> dict[str, list[sa.Column[Any]]]:
 
 
 def upgrade() -> None:
-    """Make what is missing.
-
-    MySQL commits each statement by itself: what a start that was killed has made is kept.
-    """
-    inspector = sa.inspect(op.get_bind())
+    """Make the new tables, the new column and the new indexes."""
     for table, columns in tables().items():
-        if not inspector.has_table(table):
-            op.create_table(table, *columns, **TABLE_OPTIONS)
-    if "commission" not in {column["name"] for column in inspector.get_columns("trades")}:
+        make_table(table, columns)
+    if "commission" not in has_columns("trades"):
         op.add_column("trades", sa.Column("commission", Money))
     for index, (table, names, unique) in INDEXES.items():
-        if index not in {one["name"] for one in sa.inspect(op.get_bind()).get_indexes(table)}:
-            op.create_index(index, table, list(names), unique=unique)
+        make_index(index, table, names, unique=unique)
     _begin_streams()
 
 
@@ -130,9 +125,10 @@ def _begin_streams() -> None:
 def downgrade() -> None:
     """Take the new tables away, with their rows, and the trades' commission."""
     for table in reversed(tables()):
-        op.drop_table(table, if_exists=True)
+        drop_table(table)
     for index, (table, _, _) in INDEXES.items():
-        if table in ("orders", "trades"):
-            op.drop_index(index, table, if_exists=True)
-    with op.batch_alter_table("trades") as trades:
-        trades.drop_column("commission")
+        if table not in tables():
+            drop_index(index, table)
+    if "commission" in has_columns("trades"):
+        with op.batch_alter_table("trades") as trades:
+            trades.drop_column("commission")
