@@ -52,8 +52,8 @@ def migrated(connection: Connection) -> str:
     return at
 
 
-def migrate(connection: Connection) -> None:
-    """Upgrade the database to the newest tables and views.
+def migrate(connection: Connection) -> str:
+    """Upgrade the database to the newest tables and views; give their revision.
 
     Raises ConfigError where it belongs to a newer version or to another program.
     """
@@ -61,6 +61,7 @@ def migrate(connection: Connection) -> None:
     if at != head() or not set(VIEWS) <= set(inspect(connection).get_view_names()):
         command.upgrade(config(connection), "head")
     log.info("database ready", extra={"revision": head(), "was": at or "empty"})
+    return head()
 
 
 def differences(connection: Connection) -> list[str]:

@@ -39,6 +39,8 @@ class Events(Stored, Protocol):
 
     @property
     def set_aside(self) -> int: ...  # noqa: D102
+    @property
+    def revision(self) -> str: ...  # noqa: D102
 
 
 class Ticks(Stored, Protocol):
@@ -140,6 +142,7 @@ class RecordService:
             ticks_reason=self._ticks.reason,
             archive_reason=self._ticks.archive_reason,
             set_aside=self._events.set_aside,
+            revision=self._events.revision,
             backup_time=self._backups.time,
             backup_reason=self._backups.reason,
         )

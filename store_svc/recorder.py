@@ -76,6 +76,8 @@ class Recorder:
 
     def __init__(self, database: Database, subscribe: object, batch: int) -> None:
         self.stored = Cursor()
+        # What the tables are at; empty until the database was reached.
+        self.revision = ""
         # How many events no table can hold.
         self.set_aside = 0
         self.link = Link("trade service")
@@ -93,7 +95,7 @@ class Recorder:
         """Record for ever; raises ConfigError for a database that is not ours."""
         await self._persist(lambda: self._database.read(lambda on: on.execute(select(1))))
         self._trouble = "database: its tables are being migrated"
-        await self._persist(lambda: self._database.write(lambda on: on.run_sync(migrate), MIGRATION_SECONDS))
+        self.revision = await self._persist(self._migrate)
         while True:
             self.set_aside = await self._persist(lambda: self._database.read(set_aside.count))
             self.stored = await self._persist(lambda: self._database.read(read_cursor))
@@ -103,6 +105,9 @@ class Recorder:
                 # it has is written again; rows have keys of their own, so nothing comes twice.
                 log.error("the journal went back, reading it again from its beginning", extra={"why": why})
                 await self._persist(lambda: self._database.write(rewind))
+
+    async def _migrate(self) -> str:
+        return await self._database.write(lambda on: on.run_sync(migrate), MIGRATION_SECONDS)
 
     async def store_again(self) -> Cursor:
         """Read the journal again from before the first event that was set aside; raises DatabaseDown.

@@ -17,6 +17,7 @@ from arbig.store.v1 import store_pb2 as pb
 from arbig.trade.v1 import trade_pb2 as tr
 from store_svc.database import open_database
 from store_svc.main import run
+from store_svc.migrate import head
 from tests.servers import PASSWORD, Server, free_port
 from tests.store_svc.mesh import Mesh, a_day, assert_everything_once, mesh, order, trade
 
@@ -121,7 +122,8 @@ async def test_a_trade_service_that_is_away_is_the_reason(tmp_path: Path) -> Non
         status = await made.until(lambda status: "trade service" in status.reason)
         assert not status.ready
         async with made.trading():
-            await made.until(lambda status: status.ready)
+            ready = await made.until(lambda status: status.ready)
+            assert (ready.revision, ready.set_aside) == (head(), 0)
 
 
 async def test_the_port_in_use_is_named(tmp_path: Path) -> None:
