@@ -120,7 +120,8 @@ def _difference(connection: Connection, table: Table, backup: Backup, advance: A
 
 def _first_difference(table: Table, one: Iterator[bytes], other: Iterator[bytes]) -> str:
     """Name the first row that only one has, or that they have otherwise."""
-    for mine, theirs in zip_longest(one, other):
-        if mine != theirs:
-            return min(key(table, line) for line in (mine, theirs) if line)
-    return "no row"  # the same rows, and another hash: the manifest is wrong
+    first = ""
+    for mine, theirs in zip_longest(one, other):  # to the end: the connection is not free before
+        if mine != theirs and not first:
+            first = min(key(table, line) for line in (mine, theirs) if line)
+    return first
