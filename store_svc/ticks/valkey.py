@@ -4,6 +4,7 @@ It is started again when it dies, and dies with this process, even with one that
 """
 
 import asyncio
+import contextlib
 import importlib.util
 import logging
 import os
@@ -20,6 +21,7 @@ MISSING = (
 )
 TOO_LONG = "ticks are not stored: {} is too long a path for a socket: name a server in store.redis"
 FIRST_BACKOFF, LAST_BACKOFF = 0.2, 5.0
+START_SECONDS, POLL_SECONDS = 10.0, 0.02
 # The kernel's bound on the path of a unix socket.
 LONGEST_SOCKET_PATH = 107
 
@@ -53,6 +55,21 @@ class EmbeddedValkey:
     def url(self) -> str:
         """Where it listens."""
         return f"unix://{quote(str(self._socket))}"
+
+    async def begun(self) -> None:
+        """Wait until it answers, for a while: who is asked too early has a fault to tell of."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0 if self.reason else START_SECONDS):
+                while not await self._answers():
+                    await asyncio.sleep(POLL_SECONDS)
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_unix_connection(self._socket)
+        except OSError:
+            return False
+        writer.close()
+        return True
 
     async def run(self) -> None:
         """Keep it running until cancelled."""

@@ -68,6 +68,7 @@ class Ticks:
         async with asyncio.TaskGroup() as group:
             if self._server:
                 group.create_task(self._server.run())
+                await self._server.begun()
             group.create_task(self._recorder.run())
             group.create_task(self._archiver.run())
 

