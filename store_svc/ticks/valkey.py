@@ -60,7 +60,7 @@ class EmbeddedValkey:
         """Wait until it answers, for a while: who is asked too early has a fault to tell of."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0 if self.reason else START_SECONDS):
-                while not await self._answers():
+                while not await self._answers():  # noqa: ASYNC110 - another process has no event of ours
                     await asyncio.sleep(POLL_SECONDS)
 
     async def _answers(self) -> bool:
