@@ -40,15 +40,20 @@ class Ahead:
         self._size = size
         # Where what was taken ends.
         self._place = place
-        self._events: deque[tuple[int, Event]] = deque()
+        self._epoch = place.epoch
+        self._events: deque[Event] = deque()
         self._changed = asyncio.Condition()
 
     async def put(self, epoch: int, events: Iterable[Event]) -> None:
-        """Add events, once there is room."""
+        """Add events, once there is room; those of another life of the journal once it is empty."""
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self._events) < self._size)
-            self._events.extend((epoch, event) for event in events)
+            await self._changed.wait_for(lambda: self._has_room(epoch))
+            self._epoch = epoch
+            self._events.extend(events)
             self._changed.notify_all()
+
+    def _has_room(self, epoch: int) -> bool:
+        return not self._events or (epoch == self._epoch and len(self._events) < self._size)
 
     async def take(self, limit: int, seconds: float) -> Batch:
         """Take the oldest events, `limit` at most; none if none came within `seconds`."""
@@ -63,12 +68,9 @@ class Ahead:
     def _oldest(self, limit: int) -> Batch:
         if not self._events:
             return Batch(self._place.epoch, [], self._place.seq)
-        epoch = self._events[0][0]
-        events: list[Event] = []
-        while self._events and len(events) < limit and self._events[0][0] == epoch:
-            events.append(self._events.popleft()[1])
-        self._place = Cursor(epoch=epoch, seq=events[-1].seq)
-        return Batch(epoch, events)
+        events = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
+        self._place = Cursor(epoch=self._epoch, seq=events[-1].seq)
+        return Batch(self._epoch, events)
 
 
 class Recorder:

@@ -7,7 +7,7 @@ hundredth of a cent.
 
 import math
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
@@ -105,9 +105,11 @@ class _Field:
 
     def _moment(self, value: Timestamp) -> datetime:
         try:
-            return value.ToDatetime()
-        except (ValueError, OverflowError) as error:
-            raise Unstorable(f"{self.name} {value.seconds} s {value.nanos} ns is no time") from error
+            if 0 <= value.nanos < 10**9:
+                return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
+        except OverflowError:
+            pass
+        raise Unstorable(f"{self.name} {value.seconds} s {value.nanos} ns is no time")
 
     def _double(self, value: float) -> float:
         if not math.isfinite(value):
