@@ -361,7 +361,7 @@ class SetAside(_message.Message):
     TIME_FIELD_NUMBER: _builtins.int
     EVENT_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """"order", "trade", "position" or "account"."""
+    """"order", "trade", "position" or "account"; empty for an event that this version does not know."""
     reason: _builtins.str
     """Why, for people: the field and the value."""
     event: _builtins.bytes

@@ -100,6 +100,7 @@ class AdminServiceServicer:
     def StoreAgain(self, request, context):
         """Reads the journal again from before the first event that was set aside, to store what can be
         stored now: after a newer version was installed. While it reads, rows are as they were then.
+        What was set aside of an older journal stays: that journal comes no more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

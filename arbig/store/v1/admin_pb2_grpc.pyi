@@ -48,6 +48,7 @@ class AdminServiceStub:
     StoreAgain: _grpc.UnaryUnaryMultiCallable[_admin_pb2.StoreAgainRequest, _admin_pb2.StoreAgainResponse]
     """Reads the journal again from before the first event that was set aside, to store what can be
     stored now: after a newer version was installed. While it reads, rows are as they were then.
+    What was set aside of an older journal stays: that journal comes no more.
     """
 
 @_typing.type_check_only
@@ -70,6 +71,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
     StoreAgain: _aio.UnaryUnaryMultiCallable[_admin_pb2.StoreAgainRequest, _admin_pb2.StoreAgainResponse]  # type: ignore[assignment]
     """Reads the journal again from before the first event that was set aside, to store what can be
     stored now: after a newer version was installed. While it reads, rows are as they were then.
+    What was set aside of an older journal stays: that journal comes no more.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -119,6 +121,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_pb2.StoreAgainResponse, _abc.Awaitable[_admin_pb2.StoreAgainResponse]]:
         """Reads the journal again from before the first event that was set aside, to store what can be
         stored now: after a newer version was installed. While it reads, rows are as they were then.
+        What was set aside of an older journal stays: that journal comes no more.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
