@@ -73,8 +73,6 @@ def handlers(service: str, servicer: object) -> grpc.GenericRpcHandler:
     described = descriptor_pool.Default().FindServiceByName(service)
     table = {}
     for rpc in described.methods:
-        if not hasattr(servicer, rpc.name):
-            continue  # XXX until every part is there
         kind = grpc.unary_stream_rpc_method_handler if rpc.server_streaming else grpc.unary_unary_rpc_method_handler
         method = getattr(servicer, rpc.name)
         table[rpc.name] = kind(
