@@ -69,9 +69,9 @@ async def _asked(database: Database, service: RecordService) -> tuple[str, Any]:
     def note(_: object, __: object, statement: str, values: Any, ___: object, ____: object) -> None:
         asked.append((statement, values))
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    event.listen(database.asking.sync_engine, "before_cursor_execute", note)
     await service.ListOrders(REQUEST, None)
-    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+    event.remove(database.asking.sync_engine, "before_cursor_execute", note)
     return asked[-1]
 
 

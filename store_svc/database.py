@@ -10,6 +10,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
@@ -59,8 +60,12 @@ class DataRefused(Refused):
 class Database:
     """An engine, how long one transaction may take, and how often one is repeated."""
 
-    def __init__(self, engine: AsyncEngine, seconds: float, retries: int = 0) -> None:
+    def __init__(
+        self, engine: AsyncEngine, seconds: float, retries: int = 0, asking: AsyncEngine | None = None
+    ) -> None:
         self.engine = engine
+        # What one statement is asked by.
+        self.asking = asking or engine
         self.seconds = seconds
         self._retries = retries
         self._writing = engine.execution_options(write=True)
@@ -71,7 +76,12 @@ class Database:
 
     async def read(self, work: Work[T], seconds: float | None = None) -> T:
         """Give what `work` reads; raises DatabaseDown within the time."""
-        return await self._transaction(work, _Deadline(seconds or self.seconds), write=False)
+        # It ends with a rollback: one answer to wait for, not two.
+        return await self._transaction(work, _Deadline(seconds or self.seconds), self.engine.connect())
+
+    async def ask(self, work: Work[T]) -> T:
+        """Give what `work` reads by one statement, as soon as may be; raises DatabaseDown within the time."""
+        return await self._transaction(work, _Deadline(self.seconds), self.asking.connect())
 
     async def write(self, work: Work[T], seconds: float | None = None) -> T:
         """Do `work` wholly or not at all, again where another writer was in the way.
@@ -81,17 +91,18 @@ class Database:
         deadline = _Deadline(seconds or self.seconds)
         for attempt in range(self._retries):
             try:
-                return await self._transaction(work, deadline, write=True)
+                return await self._transaction(work, deadline, self._writing.begin())
             except InTheWay:
                 if deadline.left <= 0:
                     raise
                 await asyncio.sleep(min(FIRST_PAUSE * 2**attempt, LAST_PAUSE, deadline.left))
-        return await self._transaction(work, deadline, write=True)
+        return await self._transaction(work, deadline, self._writing.begin())
 
-    async def _transaction(self, work: Work[T], deadline: "_Deadline", *, write: bool) -> T:
+    async def _transaction(
+        self, work: Work[T], deadline: "_Deadline", opened: AbstractAsyncContextManager[AsyncConnection]
+    ) -> T:
         async def transaction() -> T:
-            # What only read ends with a rollback: one answer to wait for, not two.
-            async with self._writing.begin() if write else self.engine.connect() as connection:
+            async with opened as connection:
                 try:
                     return await work(connection)
                 except DBAPIError as error:
@@ -106,7 +117,8 @@ class Database:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await bounded(self.engine.dispose(), self.seconds, cancels=self._cancels)
+        for engine in {self.engine, self.asking}:
+            await bounded(engine.dispose(), self.seconds, cancels=self._cancels)
 
 
 class _Deadline:
@@ -182,4 +194,7 @@ def open_database(settings: Settings) -> Database:
 
     Raises ConfigError for settings that cannot work.
     """
-    return Database(open_engine(settings), settings.store.timeout_seconds, settings.store.retries)
+    engine, store = open_engine(settings), settings.store
+    # SQLite has no server to save answers of.
+    asking = open_engine(settings, alone=True) if engine.dialect.name == "mysql" else None
+    return Database(engine, store.timeout_seconds, store.retries, asking)

@@ -1,17 +1,21 @@
 """An SQLAlchemy engine of the settings: which database, who we are there, and whether over TLS."""
 
 import ssl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, event, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from arbig.config import Settings, Store
 from arbig.errors import ConfigError
 
+# After it, a connection is tried before it is used.
+PAUSE_SECONDS = 1.0
 DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
@@ -27,15 +31,16 @@ MYSQL_SESSION = (
 )
 
 
-def open_engine(settings: Settings) -> AsyncEngine:
+def open_engine(settings: Settings, *, alone: bool = False) -> AsyncEngine:
     """Open the database of the settings; connects at the first use.
 
+    With `alone`, each statement on MySQL stands alone: nothing is said before it or after it.
     Raises ConfigError for settings that cannot work.
     """
     store = settings.store
     url = _url(store.database or f"sqlite+aiosqlite:///{settings.directory('store') / 'store.db'}")
     try:
-        return _mysql(url, store) if url.get_backend_name() == "mysql" else _sqlite(url, store)
+        return _mysql(url, store, alone=alone) if url.get_backend_name() == "mysql" else _sqlite(url, store)
     except (ArgumentError, NoSuchModuleError, TypeError) as error:
         raise ConfigError(f"store.database: {url.render_as_string()}: {error}") from error
     except ModuleNotFoundError as error:
@@ -59,7 +64,7 @@ def _pool(store: Store) -> dict[str, Any]:
     return {"pool_size": store.pool_size, "max_overflow": store.pool_overflow, "pool_timeout": seconds}
 
 
-def _mysql(url: URL, store: Store) -> AsyncEngine:
+def _mysql(url: URL, store: Store, *, alone: bool) -> AsyncEngine:
     if not url.database:
         raise ConfigError(f"store.database: {url.render_as_string()} names no database")
     if url.password and store.password_file:
@@ -68,13 +73,32 @@ def _mysql(url: URL, store: Store) -> AsyncEngine:
     engine = create_async_engine(
         url.update_query_dict({"charset": "utf8mb4"}),
         connect_args={"init_command": MYSQL_SESSION.format(seconds=lock_seconds), **_tls(store)},
-        pool_pre_ping=True,
+        pool_pre_ping=not alone,
         hide_parameters=True,
         **_pool(store),
+        **({"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True} if alone else {}),
     )
+    if alone:
+        _ping_after_a_pause(engine.sync_engine)
     if store.password_file:
         _use_password(engine.sync_engine, store.password_file)
     return engine
+
+
+def _ping_after_a_pause(engine: Engine) -> None:
+    """Ask whether the server is there only after a while: a ping costs what an answer does."""
+
+    @event.listens_for(engine, "checkin")
+    def _returned(_: object, record: ConnectionPoolEntry) -> None:
+        record.info["returned"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _taken(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+        if time.monotonic() - record.info.get("returned", 0.0) > PAUSE_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise DisconnectionError from error
 
 
 def _use_password(engine: Engine, path: Path) -> None:

@@ -150,7 +150,7 @@ class RecordService:
     async def _page(
         self, request: Any, query: Select[Any], order: Order, record: Record[M], size: int = DEFAULT_SIZE
     ) -> tuple[list[M], str]:
-        return await self._database.read(page(request, query, order, record.from_row, size))
+        return await self._database.ask(page(request, query, order, record.from_row, size))
 
     async def _one(self, request: Any, record: Record[M]) -> M:
         rows = await self._rows(queries.named(request, record.table))
@@ -165,4 +165,4 @@ class RecordService:
             rows: Sequence[RowMapping] = (await connection.execute(query)).mappings().all()
             return rows
 
-        return await self._database.read(read)
+        return await self._database.ask(read)

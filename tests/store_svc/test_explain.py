@@ -152,7 +152,8 @@ class Explained:
             StrategyService(database),
         ]
         self._asked: list[tuple[str, Any]] = []
-        event.listen(database.engine.sync_engine, "before_cursor_execute", self._note)
+        for engine in {database.engine, database.asking}:
+            event.listen(engine.sync_engine, "before_cursor_execute", self._note)
 
     def _note(self, _: object, __: object, statement: str, values: Any, ___: object, ____: object) -> None:
         if statement.startswith("SELECT"):

@@ -15,11 +15,13 @@ from arbig.config import Settings, Store
 from arbig.errors import ConfigError, from_rpc
 from arbig.store.v1 import store_pb2 as pb
 from arbig.trade.v1 import trade_pb2 as tr
+from store_svc import engines
 from store_svc.database import open_database
 from store_svc.main import run
 from store_svc.migrate import head
 from tests.servers import PASSWORD, Server, free_port
 from tests.store_svc.mesh import Mesh, a_day, assert_everything_once, mesh, order, trade
+from tests.store_svc.stored import storing
 
 
 async def test_everything_of_the_journal_is_stored_once(database_url: str, tmp_path: Path) -> None:
@@ -153,3 +155,15 @@ def test_a_missing_mysql_driver_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "aiomysql", None)
     with pytest.raises(ConfigError, match=r"pip install 'arbig\[mysql\]'"):
         open_database(Settings(data=tmp_path, store=Store(database=f"mysql://host:{free_port()}/name")))
+
+
+async def test_a_connection_that_died_while_nobody_asked_is_replaced(
+    own_mariadb: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "PAUSE_SECONDS", 0.0)
+    async with storing(own_mariadb.url, tmp_path) as stored:
+        await stored.say(order("a"))
+        await stored.ask("ListOrders")
+        own_mariadb.kill()
+        own_mariadb.start()
+        assert len((await stored.ask("ListOrders")).orders) == 1
