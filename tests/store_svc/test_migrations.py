@@ -165,7 +165,7 @@ async def test_a_migration_that_is_killed_is_taken_back_by_sqlite(tmp_path: Path
     await database.aclose()
 
 
-def _killed_after(work: Callable[[Connection], None]) -> Callable[[Connection], None]:
+def _killed_after(work: Callable[[Connection], object]) -> Callable[[Connection], None]:
     def killed(on: Connection) -> None:
         work(on)
         raise Killed

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from arbig.errors import InvalidField
 from arbig.store.v1.store_pb2 import ListOrdersRequest, ListTradesRequest
+from arbig.trade.v1.trade_pb2 import ORDER_STATE_ACCEPTED
 from store_svc.pages import Place, from_token, page_size, to_token
 
 ASKED = ListOrdersRequest(symbol="au2604")
@@ -32,7 +33,7 @@ def test_a_token_is_bound_to_its_list_and_filter(place: Place) -> None:
     token = to_token(place, ASKED)
     assert_refused(token, ListOrdersRequest())
     assert_refused(token, ListOrdersRequest(account_id="au2604"))
-    assert_refused(token, ListOrdersRequest(symbol="au2604", states=[1]))
+    assert_refused(token, ListOrdersRequest(symbol="au2604", states=[ORDER_STATE_ACCEPTED]))
     assert_refused(token, ListTradesRequest(symbol="au2604"))
 
 
