@@ -16,6 +16,8 @@ ARGS ?=
 BIN := .venv/bin
 STAMPS := .venv/stamps
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# Most tests wait for processes of theirs, so two run at a time; those of a file one after the other.
+PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 # Our own tools come first, but only where they are wanted: PYTHON must not become that of .venv.
 WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 
@@ -33,10 +35,10 @@ run: setup
 	@exec $(BIN)/arbig up $(ARGS)
 
 test: setup-test check
-	$(BIN)/python -m pytest -m "not long" $(ARGS)
+	$(PYTEST) -m "not long" $(ARGS)
 
 test-long: setup-test check
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 setup: $(STAMPS)/run $(STAMPS)/edge page
 

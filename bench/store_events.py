@@ -64,26 +64,24 @@ def a_day() -> list[tr.Event]:
 async def recorded(settings: Settings, database: Database, events: list[tr.Event]) -> float:
     """Give the events a second from a served stream into the tables."""
     fake, address = FakeTrade(), f"127.0.0.1:{free_port()}"
-    elements = [element(event.SerializeToString()) for event in events]
+    for event in events:
+        fake.feed.append("", element(event.SerializeToString()))
     async with serve(address, [("arbig.trade.v1.TradeService", fake)]), open_channel(address) as channel:
         recorder = Recorder(database, TradeServiceStub(channel).SubscribeEvents, settings.store.batch)
         recording = asyncio.create_task(recorder.run())
-        await _append(fake, recorder, elements[:1])  # the stream is open now
+        first = await _reached(recorder, 1)  # the stream is open now
         began = time.perf_counter()
-        await _append(fake, recorder, elements[1:])
-        took = time.perf_counter() - began
+        took = await _reached(recorder, len(events)) - first, time.perf_counter() - began
         recording.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await recording
-    return len(events) / took
+    return took[0] / took[1]
 
 
-async def _append(fake: FakeTrade, recorder: Recorder, elements: list[bytes]) -> None:
-    for one in elements:
-        fake.feed.append("", one)
-    fake.feed.wake()
-    while recorder.stored != fake.feed.cursor:  # noqa: ASYNC110 - nobody tells
+async def _reached(recorder: Recorder, seq: int) -> int:
+    while recorder.stored.seq < seq:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.002)
+    return recorder.stored.seq
 
 
 def batches(events: list[tr.Event], size: int) -> list[dict[str, Rows]]:

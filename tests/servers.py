@@ -1,6 +1,7 @@
 """Real servers for tests: MariaDB and Redis, each a process of its own in a directory of its own."""
 
 import contextlib
+import itertools
 import os
 import random
 import shutil
@@ -14,31 +15,44 @@ from pathlib import Path
 from arbig.config import PORTS
 
 START_SECONDS = 60.0
-FIRST_PORT, LAST_PORT = 20_000, 32_000  # below the ephemeral range
-# Hypothesis seeds the ordinary one, and would have us take the same ports again and again.
-_RANDOM = random.SystemRandom()
 PASSWORD = "secret-of-the-test"  # noqa: S105
 MARIADB = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin")
 REDIS = shutil.which("redis-server") or shutil.which("valkey-server")
 
 
+def _in_turns(places: range) -> Iterator[int]:
+    """Give this worker's share of the places again and again, from any of them on.
+
+    What listened at a place may be away for a while, so none comes again soon.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = places[worker :: int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))]
+    # Hypothesis seeds the ordinary generator.
+    begin = random.SystemRandom().randrange(len(own))
+    return itertools.cycle([*own[begin:], *own[:begin]])
+
+
+# Below the ephemeral range.
+_BASES, _PORTS = _in_turns(range(20_000, 26_000, 100)), _in_turns(range(26_000, 32_000))
+
+
 def free_port() -> int:
     """Give a port of 127.0.0.1 that nobody listens on, below the ephemeral range."""
-    while True:
-        port = _RANDOM.randint(FIRST_PORT, LAST_PORT)
+    for port in _PORTS:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise AssertionError
 
 
 def free_base() -> int:
     """Give a port_base below the ephemeral range whose listeners are all free."""
-    while True:
-        base = _RANDOM.randrange(FIRST_PORT, LAST_PORT, 100)
+    for base in _BASES:
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             for port in PORTS.values():
                 stack.enter_context(socket.socket()).bind(("127.0.0.1", base + port))
             return base
+    raise AssertionError
 
 
 class Server:
