@@ -72,7 +72,7 @@ class Store(_Section):
     pool_overflow: int = Field(10, ge=0, le=100, description="connections more when many ask at once")
     timeout_seconds: float = Field(10.0, gt=0, description="bound on every database and Redis call")
     retries: int = Field(5, ge=0, le=100, description="of a caller's write that met a deadlock or a lock timeout")
-    batch: int = Field(500, ge=1, le=10_000, description="events in one transaction")
+    batch: int = Field(1_000, ge=1, le=10_000, description="events in one transaction")
     redis: str = Field(
         "", description='redis://, rediss:// or unix:// URL; empty means the embedded Valkey, "none" means no ticks'
     )

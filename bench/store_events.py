@@ -2,7 +2,7 @@
 
 All three bring the same number of events into the same tables, on the same server:
 
-- the recorder follows a served stream over gRPC and writes each batch of 500 in one transaction;
+- the recorder follows the stream of another process over gRPC and writes each batch of 1,000 in one transaction;
 - LOAD DATA LOCAL INFILE loads a row for each event, from files that are there already: what the
   server can take. `recorder_vs_final_rows` compares with loading only what the events come to.
 - the bare driver writes the rows that the recorder writes, with its statements and its batches,
@@ -12,10 +12,12 @@ All three bring the same number of events into the same tables, on the same serv
 import asyncio
 import contextlib
 import itertools
+import multiprocessing
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from arbig.channel import open_channel
 from arbig.config import Settings
 from arbig.fanout import element
 from arbig.server import serve
+from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1 import trade_pb2 as tr
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
 from bench.mariadb import bare, load, tables, write_file
@@ -37,6 +40,7 @@ from tests.servers import free_port
 from tests.store_svc.mesh import EPOCH, FakeTrade, journal, order, trade
 
 ORDERS = 10_000
+SPAWN = multiprocessing.get_context("spawn")
 Rows = list[dict[str, Any]]
 
 
@@ -61,27 +65,54 @@ def a_day() -> list[tr.Event]:
     return list(journal(said))
 
 
+class Journal(FakeTrade):
+    """A journal whose follower waits until it may begin."""
+
+    def __init__(self, events: list[tr.Event], link: Connection) -> None:
+        super().__init__()
+        self._link = link
+        for event in events:
+            self.feed.append("", element(event.SerializeToString()))
+
+    async def SubscribeEvents(self, request: tr.SubscribeEventsRequest, context: Any) -> AsyncIterator[bytes]:  # noqa: N802
+        """Stream the journal."""
+        self._link.send("asked")
+        await asyncio.to_thread(self._link.recv)
+        async for batch in super().SubscribeEvents(request, context):
+            yield batch
+
+
+def serve_journal(address: str, link: Connection) -> None:
+    """Serve the day's journal for ever: the process that the trade service is."""
+
+    async def run() -> None:
+        async with serve(address, [("arbig.trade.v1.TradeService", Journal(a_day(), link))]):
+            await asyncio.Event().wait()
+
+    asyncio.run(run())
+
+
 async def recorded(settings: Settings, database: Database, events: list[tr.Event]) -> float:
-    """Give the events a second from a served stream into the tables."""
-    fake, address = FakeTrade(), f"127.0.0.1:{free_port()}"
-    for event in events:
-        fake.feed.append("", element(event.SerializeToString()))
-    async with serve(address, [("arbig.trade.v1.TradeService", fake)]), open_channel(address) as channel:
+    """Give the events a second from another process's stream into the tables: a catch-up."""
+    address, head = f"127.0.0.1:{free_port()}", Cursor(epoch=EPOCH, seq=events[-1].seq)
+    link, theirs = SPAWN.Pipe()
+    trade_service = SPAWN.Process(target=serve_journal, args=(address, theirs), daemon=True)
+    trade_service.start()
+    async with open_channel(address) as channel:
         recorder = Recorder(database, TradeServiceStub(channel).SubscribeEvents, settings.store.batch)
         recording = asyncio.create_task(recorder.run())
-        first = await _reached(recorder, 1)  # the stream is open now
+        await asyncio.to_thread(link.recv)
         began = time.perf_counter()
-        took = await _reached(recorder, len(events)) - first, time.perf_counter() - began
+        link.send("begin")
+        while recorder.stored != head:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.002)
+        took = time.perf_counter() - began
         recording.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await recording
-    return took[0] / took[1]
-
-
-async def _reached(recorder: Recorder, seq: int) -> int:
-    while recorder.stored.seq < seq:  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(0.002)
-    return recorder.stored.seq
+    trade_service.kill()
+    trade_service.join()
+    return len(events) / took
 
 
 def batches(events: list[tr.Event], size: int) -> list[dict[str, Rows]]:

@@ -1,15 +1,17 @@
 """What a batch of journal events becomes: rows of the tables, and events that are set aside."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cached_property
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from arbig.trade.v1.trade_pb2 import Event
 from store_svc import records
 from store_svc.records import Record, Row, Unstorable
 
 STREAM = "trade"
+# How many rows are made before others may go on: the database's answers are waited for meanwhile.
+STEP = 30
 RECORDS: dict[str, Record[Any]] = {
     "order": records.ORDER,
     "trade": records.TRADE,
@@ -36,6 +38,7 @@ class Batch:
         self.after = events[0].seq - 1 if events else after
         # Why the database takes none of the events, if that is so.
         self.refused = refused
+        self._rows: Rows | None = None
 
     def since(self, seq: int) -> "Batch":
         """Give what of the batch comes after a place."""
@@ -48,14 +51,26 @@ class Batch:
         middle = len(self.events) // 2
         return [Batch(self.epoch, self.events[:middle]), Batch(self.epoch, self.events[middle:])]
 
-    @cached_property
+    @property
     def rows(self) -> Rows:
-        """Make a row of each key: its last event that can be kept, and the one it first came in."""
+        """A row of each key: its last event that can be kept, and the one it first came in."""
+        if self._rows is None:
+            for _ in self.prepare():
+                pass
+        return cast("Rows", self._rows)
+
+    def prepare(self) -> Iterator[None]:
+        """Make the rows in steps, between which others may go on."""
         rows = Rows({}, [])
         for kind, keys in self._by_key(rows.aside).items():
-            made = [self._row(kind, events, rows.aside) for events in keys.values()]
-            rows.kinds[kind] = [row for row in made if row]
-        return rows
+            made = rows.kinds[kind] = []
+            for number, events in enumerate(keys.values(), 1):
+                if row := self._row(kind, events, rows.aside):
+                    made.append(row)
+                if number % STEP == 0:
+                    yield
+            yield
+        self._rows = rows
 
     def _by_key(self, aside: list[Row]) -> dict[str, dict[object, list[Event]]]:
         kinds: dict[str, dict[object, list[Event]]] = {kind: {} for kind in RECORDS}

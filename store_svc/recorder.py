@@ -158,7 +158,8 @@ class Recorder:
         """Make the rows of the next batch while the database is busy with this one."""
         while True:
             batch = await ahead.take(self._batch, IDLE_SECONDS)
-            batch.rows  # noqa: B018 - made once and kept
+            for _ in batch.prepare():
+                await asyncio.sleep(0)
             await batches.put(batch)
 
     async def _write(self, batches: asyncio.Queue[Batch]) -> None:

@@ -273,7 +273,7 @@ def failing_once(database: Database, error: BaseException, *, committed: bool) -
 
 def as_galera(database: Database) -> BaseException:
     """Make the error with which a cluster refuses a COMMIT: the driver's own."""
-    kind: Any = database.engine.dialect.loaded_dbapi.OperationalError
+    kind: type[BaseException] = database.engine.dialect.loaded_dbapi.OperationalError
     return kind(1213, "Deadlock found when trying to get lock; try restarting transaction")
 
 
@@ -290,7 +290,7 @@ async def test_a_commit_without_an_answer_is_not_done_again_by_itself(mariadb: S
     """Whether it was done is not known; the caller's work must be able to tell."""
     async with opened(tmp_path, mariadb.url) as database:
         await database.write(sql("CREATE OR REPLACE TABLE counted (n INTEGER)"))
-        kind: Any = database.engine.dialect.loaded_dbapi.OperationalError
+        kind: type[BaseException] = database.engine.dialect.loaded_dbapi.OperationalError
         lost = kind(2013, "Lost connection to MySQL server during query")
         with failing_once(database, lost, committed=True), pytest.raises(DatabaseDown, match="Lost connection"):
             await database.write(sql("INSERT INTO counted VALUES (1)"))
