@@ -68,7 +68,7 @@ class Store(_Section):
     tls_ca: FilePath | None = Field(None, description="PEM; the database must show a certificate of this authority")
     tls_certificate: FilePath | None = Field(None, description="PEM; ours, where the database asks for one")
     tls_key: FilePath | None = Field(None, description="PEM; of our certificate")
-    pool_size: int = Field(5, ge=1, le=100, description="connections kept open to the database")
+    pool_size: int = Field(5, ge=1, le=100, description="connections kept open to the database; on MySQL twice")
     pool_overflow: int = Field(10, ge=0, le=100, description="connections more when many ask at once")
     timeout_seconds: float = Field(10.0, gt=0, description="bound on every database and Redis call")
     retries: int = Field(5, ge=0, le=100, description="of a caller's write that met a deadlock or a lock timeout")

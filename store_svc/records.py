@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -44,7 +43,6 @@ class Record(Generic[M]):
         self.first = ("epoch", seq) if seq else ()
         self._fields = [_Field(field, table) for field in message.DESCRIPTOR.fields]
         self._names = [field.name for field in self._fields]
-        self._values = attrgetter(*self._names)
         self._restored = [(field.name, field.restore) for field in self._fields if field.restore]
         self._texts = [(field.name, field.longest) for field in self._fields if field.longest]
         self._always = [(field.name, field.keep) for field in self._fields if field.keep and not field.optional]
@@ -52,7 +50,7 @@ class Record(Generic[M]):
 
     def row(self, message: M) -> Row:
         """Give the row of the message; raises Unstorable."""
-        row = dict(zip(self._names, self._values(message), strict=True))
+        row = {name: getattr(message, name) for name in self._names}
         for name, longest in self._texts:
             if len(row[name]) > longest:
                 raise Unstorable(f"{name} has {len(row[name])} characters, more than {longest}")

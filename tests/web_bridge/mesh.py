@@ -210,6 +210,7 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.triggers = Feed(EPOCH, 1_000)
+        self.status = store.GetStatusResponse(ready=True)
 
     def trigger(self, strategy: str, trigger_id: str) -> None:
         """Record a trigger."""
@@ -239,8 +240,8 @@ class FakeStore:
         raise AttributeError(name)
 
     async def GetStatus(self, _: Any, __: Context) -> store.GetStatusResponse:  # noqa: N802
-        """Be ready."""
-        return store.GetStatusResponse(ready=True)
+        """Say how it is."""
+        return self.status
 
     async def ListOrders(self, _: Any, __: Context) -> store.ListOrdersResponse:  # noqa: N802
         """Have none."""

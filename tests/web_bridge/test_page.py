@@ -265,6 +265,15 @@ async def test_chinese_turns_the_colours_around(parts: Mesh, page: Page) -> None
     await expect(page.get_by_test_id("ticket-submit")).to_contain_text("买入")
 
 
+async def test_events_that_storage_cannot_keep_put_its_lamp_out(parts: Mesh, page: Page) -> None:
+    """They need a person; pointing at the lamp says why."""
+    lamp = page.get_by_test_id("link-linkStore")
+    await expect(lamp).to_have_attribute("data-up", "true")
+    parts.store.status.set_aside = 2
+    await expect(lamp).to_have_attribute("data-up", "false", timeout=15_000)
+    await expect(lamp).to_have_attribute("title", "2 events cannot be stored: see AdminService.ListSetAside")
+
+
 async def test_a_busy_desk_fits_a_small_window(parts: Mesh, page: Page, tmp_path: Path) -> None:
     """Nothing is cut off at 1000 pixels; the pictures are for people to look at."""
     await trade_for_an_hour(parts)

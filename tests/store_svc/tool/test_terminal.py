@@ -26,6 +26,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Give the environment of a database with the sample in it."""
     settings = Settings(data=tmp_path_factory.mktemp("data") / "data", port_base=free_base())
     given = {**os.environ, **surroundings(settings), "TERM": "xterm"}
+    given.pop("COLUMNS", None)  # it would go before the terminal's own width
     subprocess.run([*COMMAND, "init", "--sample"], env=given, check=True, stdout=subprocess.DEVNULL)
     return given
 

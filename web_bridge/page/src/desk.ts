@@ -2,7 +2,7 @@
 
 import { Socket } from "./socket";
 import * as store from "./store";
-import type { Account, Cursor, Direction, Instrument, Offset, Order, Position, Tick, Trade, TradeStatus } from "./wire";
+import type { Account, Cursor, Direction, Instrument, Offset, Order, Position, StoreStatus, Tick, Trade, TradeStatus } from "./wire";
 
 const TRADE = "arbig.trade.v1.TradeService";
 const RECORDS = "arbig.store.v1.RecordService";
@@ -81,7 +81,7 @@ async function listTrades(): Promise<Cursor> {
   const status = await socket.call<TradeStatus>(`${TRADE}/GetStatus`, {});
   socket
     .call<{ trades: Trade[] }>(`${RECORDS}/ListTrades`, { tradingDay: status.tradingDay, pageSize: 200 })
-    .then((list) => takeTrades(list.trades.toReversed()), () => (store.storeReady.value = false));
+    .then((list) => takeTrades(list.trades.toReversed()), () => (store.storage.value = undefined));
   return cursor;
 }
 
@@ -99,8 +99,5 @@ async function askTrade(): Promise<void> {
 }
 
 async function askStore(): Promise<void> {
-  store.storeReady.value = await socket.call<{ ready: boolean }>(`${RECORDS}/GetStatus`, {}).then(
-    (answer) => answer.ready,
-    () => false,
-  );
+  store.storage.value = await socket.call<StoreStatus>(`${RECORDS}/GetStatus`, {}).catch(() => undefined);
 }

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { age, money, signed, trend } from "./format";
 import { type Word, language, named, t } from "./i18n";
-import { account, connected, lastTickAt, links, status, storeReady } from "./store";
+import { account, connected, lastTickAt, links, status, storage } from "./store";
 
 const REFRESH_MS = 200;
 const LATE_MS = 2_000;
@@ -21,7 +21,7 @@ export function Header() {
         <Lamp name="linkBridge" up={connected.value} why={connected.value ? "" : t("reconnecting")} />
         <Lamp name="linkMarket" {...service("market")} />
         <TradeLamp />
-        <Lamp name="linkStore" up={connected.value && storeReady.value === true} why="" />
+        <StoreLamp />
       </div>
       <button
         class="quiet"
@@ -91,6 +91,12 @@ function TradeLamp() {
       label={<span data-testid="trade-readiness">{named(readiness)}</span>}
     />
   );
+}
+
+function StoreLamp() {
+  const known = storage.value;
+  const why = known?.setAside ? `${known.setAside} ${t("setAside")}` : (known?.reason ?? "");
+  return <Lamp name="linkStore" up={connected.value && known?.ready === true && !why} why={why} />;
 }
 
 function Lamp(props: { name: Word; up: boolean; why: string; label?: preact.ComponentChild }) {

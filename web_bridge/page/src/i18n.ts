@@ -64,6 +64,7 @@ const WORDS = {
   send: ["Send", "下单"],
   sending: ["Sending…", "发送中…"],
   sent: ["Sent", "已发送"],
+  setAside: ["events cannot be stored: see AdminService.ListSetAside", "条事件无法入库，见 AdminService.ListSetAside"],
   SHORT: ["Short", "空"],
   side: ["Side", "方向"],
   simulation: ["Simulation", "模拟"],

@@ -2,7 +2,7 @@
 
 import { type Signal, computed, signal } from "@preact/signals";
 import { type Bar, Bars } from "./bars";
-import type { Account, Instrument, Order, Position, Tick, Trade, TradeStatus } from "./wire";
+import type { Account, Instrument, Order, Position, StoreStatus, Tick, Trade, TradeStatus } from "./wire";
 
 export const symbols = signal<string[]>([]);
 export const orders = signal<ReadonlyMap<string, Order>>(new Map());
@@ -11,7 +11,7 @@ export const positions = signal<ReadonlyMap<string, Position>>(new Map());
 export const instruments = signal<ReadonlyMap<string, Instrument>>(new Map());
 export const account = signal<Account | undefined>(undefined);
 export const status = signal<TradeStatus | undefined>(undefined);
-export const storeReady = signal<boolean | undefined>(undefined);
+export const storage = signal<StoreStatus | undefined>(undefined);
 export const connected = signal(false);
 export const links = signal<ReadonlyMap<string, { service: string; reason: string }>>(new Map());
 export const lastTickAt = signal<number | undefined>(undefined);

@@ -89,6 +89,13 @@ export interface TradeStatus {
   tradingDay: string;
 }
 
+export interface StoreStatus {
+  ready: boolean;
+  reason: string;
+  // Events that no table can hold.
+  setAside: number;
+}
+
 export interface Refusal {
   code: string;
   reason: string;
