@@ -9,7 +9,6 @@ import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 import uvloop
@@ -19,6 +18,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from arbig import config, doctor, log, mesh
 from arbig.errors import ConfigError
+from arbig.options import no_password
 from arbig.shipping import shipping
 from arbig.supervisor import EXIT_CONFIG
 
@@ -109,13 +109,6 @@ for _name in SERVICES:
     app.command(_name)(_service(_name))
 
 
-def _no_password(url: str | None) -> str | None:
-    """Refuse a password: everybody on this machine can read a command line."""
-    if url and urlsplit(url).password:
-        raise typer.BadParameter("no password here, where ps shows it: name a file that holds it")
-    return url
-
-
 @app.command()
 def up(
     *,
@@ -127,11 +120,11 @@ def up(
     seed: Annotated[int | None, typer.Option(help="Of the generated prices.")] = None,
     database: Annotated[
         str | None,
-        typer.Option(help="SQLAlchemy URL; SQLite in the data directory if absent.", callback=_no_password),
+        typer.Option(help="SQLAlchemy URL; SQLite in the data directory if absent.", callback=no_password),
     ] = None,
     database_password_file: Annotated[Path | None, typer.Option(help="Holds the password of the URL's user.")] = None,
     redis: Annotated[
-        str | None, typer.Option(help='URL; embedded if absent; "none": no ticks are kept.', callback=_no_password)
+        str | None, typer.Option(help='URL; embedded if absent; "none": no ticks are kept.', callback=no_password)
     ] = None,
     redis_password_file: Annotated[Path | None, typer.Option(help="Holds Redis's password.")] = None,
     edge: Annotated[bool, typer.Option("--edge/--no-edge", help="The Envoy edge.")] = True,

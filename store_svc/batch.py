@@ -1,12 +1,12 @@
 """What a batch of journal events becomes: rows of the tables, and events that are set aside."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 from arbig.trade.v1.trade_pb2 import Event
 from store_svc import records
+from store_svc.clock import now
 from store_svc.records import Record, Row, Unstorable
 
 STREAM = "trade"
@@ -101,8 +101,7 @@ class Batch:
 
     def _aside(self, event: Event, kind: str, reason: str) -> Row:
         place = {"stream": STREAM, "epoch": self.epoch, "seq": event.seq}
-        now = datetime.now(UTC).replace(tzinfo=None)
-        return {**place, "kind": kind, "reason": reason, "time": now, "event": event.SerializeToString()}
+        return {**place, "kind": kind, "reason": reason, "time": now(), "event": event.SerializeToString()}
 
 
 def kind_of(event: Event) -> str:

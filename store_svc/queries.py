@@ -11,6 +11,7 @@ from store_svc.checks import Fields
 from store_svc.lists import contains
 from store_svc.records import Record
 from store_svc.schema import accounts, orders, positions, trades
+from store_svc.words import words
 
 
 def listed_orders(request: pb.ListOrdersRequest) -> Select[Any]:
@@ -18,7 +19,7 @@ def listed_orders(request: pb.ListOrdersRequest) -> Select[Any]:
     Fields(request).choices("states")
     where = _equal(request, orders, "account_id", "symbol", "trading_day", "strategy") + within(request, orders)
     if request.states:
-        where.append(orders.c.state.in_(OrderState.Name(one).removeprefix("ORDER_STATE_") for one in request.states))
+        where.append(orders.c.state.in_(words(OrderState.DESCRIPTOR)[one] for one in request.states))
     where += contains(request.text, orders.c.client_order_id, orders.c.status_text)
     return select(orders).where(*where)
 
@@ -38,7 +39,7 @@ def listed_positions(request: pb.ListPositionsRequest) -> Select[Any]:
     Fields(request).choice("side", required=False)
     where = _equal(request, positions, "account_id", "symbol")
     if request.side:
-        where.append(positions.c.side == PositionSide.Name(request.side).removeprefix("POSITION_SIDE_"))
+        where.append(positions.c.side == words(PositionSide.DESCRIPTOR)[request.side])
     if request.open:
         where.append(positions.c.today + positions.c.yesterday > 0)
     return select(positions).where(*where)

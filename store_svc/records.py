@@ -21,6 +21,7 @@ from arbig.trade.v1.trade_pb2 import Account, Order, Position, Trade
 from store_svc import schema
 from store_svc.columns import LIMIT, STEP, Money
 from store_svc.documents import plain
+from store_svc.words import words
 
 M = TypeVar("M", bound=Message)
 Row = dict[str, Any]
@@ -80,8 +81,7 @@ class _Field:
         self.longest: int = getattr(column, "length", None) or 0 if field.type == field.TYPE_STRING else 0
         self._words: dict[int, str] = {}
         if field.enum_type:
-            prefix = field.enum_type.values[0].name.removesuffix("UNSPECIFIED")
-            self._words = {value.number: value.name.removeprefix(prefix) for value in field.enum_type.values}
+            self._words = words(field.enum_type)
         # Makes the column's value; None where it is the field's.
         self.keep = self._keeper(field, money=isinstance(column, Money))
         # Makes the field's value of the column's; None where it is that.

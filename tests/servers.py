@@ -36,11 +36,17 @@ def _in_turns(places: range) -> Iterator[int]:
 _BASES, _PORTS = _in_turns(range(20_000, 26_000, 100)), _in_turns(range(26_000, 32_000))
 
 
+def _bind(probe: socket.socket, port: int) -> None:
+    # As every server here does: what only waits for late packets is free.
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    probe.bind(("127.0.0.1", port))
+
+
 def free_port() -> int:
     """Give a port of 127.0.0.1 that nobody listens on, below the ephemeral range."""
     for port in _PORTS:
         with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+            _bind(probe, port)
             return port
     raise AssertionError
 
@@ -50,7 +56,7 @@ def free_base() -> int:
     for base in _BASES:
         with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             for port in PORTS.values():
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", base + port))
+                _bind(stack.enter_context(socket.socket()), base + port)
             return base
     raise AssertionError
 

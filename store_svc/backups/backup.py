@@ -1,7 +1,6 @@
 """Making a backup: one moment of the database, read while others write."""
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from store_svc.backups.file import TABLES, BackupError, Manifest, Place, version
 from store_svc.backups.progress import Step, silent
 from store_svc.backups.rows import lines
 from store_svc.database import Database
+from store_svc.durable import sync_directory
 from store_svc.migrate import migrated
 from store_svc.schema import sequences, streams
 
@@ -54,19 +54,11 @@ def _in_the_making(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     try:
         with open(handle, "w+b") as file:  # noqa: PTH123 - a handle has no path
             yield part, file
-        _sync(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         raise BackupError(f"{path}: {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write(connection: Connection, file: IO[bytes], step: Step) -> Manifest:

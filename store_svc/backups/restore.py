@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import aclosing
 from itertools import islice, zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,11 +36,8 @@ async def prove(path: Path, settings: Settings, step: Step = silent) -> None:
     """Restore a backup into a database of its own, beside it, which is removed; raises BackupError."""
     with TemporaryDirectory(prefix=".proof-", dir=path.parent) as directory, open_backup(path) as backup:
         store = Store(database=f"sqlite:///{directory}/proof.db", timeout_seconds=settings.store.timeout_seconds)
-        database = open_database(settings.model_copy(update={"store": store}))
-        try:
+        async with aclosing(open_database(settings.model_copy(update={"store": store}))) as database:
             await restore(database, backup, step)
-        finally:
-            await database.aclose()
 
 
 def occupied(connection: Connection) -> list[str]:

@@ -18,6 +18,7 @@ from store_svc.logs.records import LOG
 from store_svc.schema import system_logs
 from store_svc.sequences import LOGS
 from store_svc.tail import Stream, Tail
+from store_svc.words import words
 
 log = logging.getLogger(__name__)
 
@@ -76,8 +77,8 @@ def _said_by(request: pb.ListLogsRequest | pb.SubscribeLogsRequest) -> list[Colu
     columns = system_logs.c
     where = [columns.service == request.service] if request.service else []
     if request.min_level > pb.LOG_LEVEL_DEBUG:
-        graver = [name for name, number in pb.LogLevel.items() if number >= request.min_level]
-        where.append(columns.level.in_([name.removeprefix("LOG_LEVEL_") for name in graver]))
+        levels = words(pb.LogLevel.DESCRIPTOR)
+        where.append(columns.level.in_([word for number, word in levels.items() if number >= request.min_level]))
     return where
 
 

@@ -17,6 +17,7 @@ from store_svc.sequences import TRIGGERS
 from store_svc.strategies import triggers
 from store_svc.strategies.triggers import TRIGGER
 from store_svc.tail import Stream, Tail
+from store_svc.words import words
 
 STREAM = Stream(TRIGGERS, strategy_triggers, TRIGGER.from_row, pb.SubscribeTriggersResponse)
 
@@ -68,9 +69,7 @@ def _where(request: pb.ListTriggersRequest) -> list[ColumnElement[bool]]:
     if request.strategy:
         where.append(columns.strategy == request.strategy)
     if request.results:
-        where.append(
-            columns.result.in_(pb.TriggerResult.Name(one).removeprefix("TRIGGER_RESULT_") for one in request.results)
-        )
+        where.append(columns.result.in_(words(pb.TriggerResult.DESCRIPTOR)[one] for one in request.results))
     if request.signals:
-        where.append(columns.signal.in_(pb.Signal.Name(one).removeprefix("SIGNAL_") for one in request.signals))
+        where.append(columns.signal.in_(words(pb.Signal.DESCRIPTOR)[one] for one in request.signals))
     return where + contains(request.text, columns.condition, columns.error_message)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from store_svc.durable import sync_directory
 from store_svc.ticks.parquet import COLUMNS, RAW, compact, from_rows
 
 # The version of what is in a file, for whoever reads it one day.
@@ -91,12 +92,8 @@ def publish(partial: Path, path: Path) -> None:
     with partial.open("rb") as file:
         os.fsync(file.fileno())
     partial.rename(path)
-    for directory in (path.parent, path.parent.parent):
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    sync_directory(path.parent)
+    sync_directory(path.parent.parent)
 
 
 def read(path: Path, after: int, size: int) -> Iterator[list[tuple[int, bytes]]]:

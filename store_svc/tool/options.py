@@ -4,21 +4,15 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
 from arbig.calendar import SHANGHAI
+from arbig.options import no_password
 from arbig.store.v1 import strategy_pb2
 from arbig.trade.v1 import trade_pb2
 from store_svc.tool.listings import LEVELS
-
-
-def no_password(url: str | None) -> str | None:
-    """Refuse a password: everybody on this machine can read a command line."""
-    if url and urlsplit(url).password:
-        raise typer.BadParameter("no password here, where ps shows it: name a file with --password-file")
-    return url
+from store_svc.words import words
 
 
 def _day(text: str) -> str:
@@ -48,8 +42,8 @@ def _one_of(words: Sequence[str]) -> Callable[[str], str]:
 
 def _words(enum: str, contract: Any = trade_pb2) -> Sequence[str]:
     """Give the words of an enum of the contract without their prefix, as the tables keep them."""
-    first, *values = contract.DESCRIPTOR.enum_types_by_name[enum].values
-    return [value.name.removeprefix(first.name.removesuffix("UNSPECIFIED")) for value in values]
+    _, *known = words(contract.DESCRIPTOR.enum_types_by_name[enum]).values()
+    return known
 
 
 DatabaseUrl = Annotated[
