@@ -11,7 +11,7 @@ from sqlalchemy import make_url, text
 
 from arbig.config import Settings, Store
 from store_svc.database import Database, open_database
-from store_svc.migrate import migrate
+from store_svc.tables.migrate import migrate
 
 # As a machine of its own would have it, so that the peers are at their best.
 OPTIONS = ("--innodb-buffer-pool-size=1G", "--innodb-log-file-size=512M")

@@ -32,10 +32,10 @@ from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1 import trade_pb2 as tr
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
 from bench.mariadb import bare, load, tables, write_file
-from store_svc.batch import RECORDS, Batch, kind_of
 from store_svc.database import Database
-from store_svc.recorder import Recorder
-from store_svc.upserts import Upsert
+from store_svc.journal.batch import RECORDS, Batch, kind_of
+from store_svc.journal.recorder import Recorder
+from store_svc.journal.upserts import Upsert
 from tests.servers import free_port
 from tests.store_svc.mesh import EPOCH, FakeTrade, journal, order, trade
 

@@ -21,8 +21,8 @@ from arbig.store.v1.store_pb2_grpc import RecordServiceStub
 from bench.mariadb import bare, load, tables, write_file
 from bench.report import quantile
 from store_svc.database import Database
-from store_svc.record_service import NAME, RecordService
-from store_svc.schema import orders
+from store_svc.records.service import NAME, RecordService
+from store_svc.tables.schema import orders
 from tests.servers import free_port
 from tests.store_svc.history import order_rows
 from tests.store_svc.stored import Streams

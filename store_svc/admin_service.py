@@ -9,11 +9,11 @@ from arbig.store.v1 import admin_pb2 as pb
 from arbig.stream.v1.stream_pb2 import Cursor
 from store_svc.backups.file import BackupError, read_manifest
 from store_svc.backups.schedule import Backups
-from store_svc.batch import STREAM
 from store_svc.database import Database
-from store_svc.describe import NAMES, checked, describe
-from store_svc.recorder import Recorder
-from store_svc.set_aside import listed
+from store_svc.journal.batch import STREAM
+from store_svc.journal.recorder import Recorder
+from store_svc.journal.set_aside import listed
+from store_svc.tables.describe import NAMES, checked, describe
 
 NAME = "arbig.store.v1.AdminService"
 

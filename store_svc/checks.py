@@ -9,8 +9,8 @@ import orjson
 from google.protobuf.message import Message
 
 from arbig.errors import InvalidField
-from store_svc.columns import LIMIT
-from store_svc.documents import plain
+from store_svc.tables.columns import LIMIT
+from store_svc.tables.documents import plain
 
 _NAME = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 # MySQL's DATETIME begins there.

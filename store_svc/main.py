@@ -11,9 +11,9 @@ from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
 from store_svc import admin_service
 from store_svc.backups.schedule import Backups
 from store_svc.database import open_database
+from store_svc.journal.recorder import Recorder
 from store_svc.logs import service as logs
-from store_svc.record_service import NAME, RecordService
-from store_svc.recorder import Recorder
+from store_svc.records.service import NAME, RecordService
 from store_svc.strategies import service as strategies
 from store_svc.ticks import service as tick_history
 from store_svc.ticks.wiring import open_ticks

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.stream.v1.stream_pb2 import Cursor
 from store_svc.database import DatabaseDown
-from store_svc.schema import sequences
+from store_svc.tables.schema import sequences
 
 STRATEGIES, TRIGGERS, LOGS = "strategies", "triggers", "logs"
 

@@ -14,8 +14,8 @@ from store_svc.backups.progress import Step, silent
 from store_svc.backups.rows import lines
 from store_svc.database import Database
 from store_svc.durable import sync_directory
-from store_svc.migrate import migrated
-from store_svc.schema import sequences, streams
+from store_svc.tables.migrate import migrated
+from store_svc.tables.schema import sequences, streams
 
 # Against a database that hangs: long enough for any that does not.
 SECONDS = 6 * 3600.0

@@ -20,8 +20,8 @@ from sqlalchemy import Table
 
 from arbig.errors import Refused
 from store_svc.backups.progress import Step, silent
-from store_svc.migrate import head
-from store_svc.schema import METADATA
+from store_svc.tables.migrate import head
+from store_svc.tables.schema import METADATA
 
 TABLES: list[Table] = [METADATA.tables[name] for name in sorted(METADATA.tables)]
 FORMAT = 1

@@ -16,8 +16,8 @@ from store_svc.backups.file import TABLES, Backup, BackupError, content, open_ba
 from store_svc.backups.progress import Advance, Step, silent
 from store_svc.backups.rows import from_line, key, lines
 from store_svc.database import Database, open_database
-from store_svc.migrate import differences, migrate, migrated
-from store_svc.schema import sequences
+from store_svc.tables.migrate import differences, migrate, migrated
+from store_svc.tables.schema import sequences
 
 _BATCH = 500
 

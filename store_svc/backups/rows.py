@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, Connection, DateTime, LargeBinary, Table, select
 
-from store_svc.columns import Money
+from store_svc.tables.columns import Money
 
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z | orjson.OPT_APPEND_NEWLINE
 # Numbers given after a backup are unknown to what is restored from it, so its streams begin anew.

@@ -11,9 +11,9 @@ from arbig.errors import InvalidField
 from arbig.store.v1 import log_pb2 as pb
 from store_svc import sequences
 from store_svc.checks import Fields
-from store_svc.records import Record, Row
-from store_svc.schema import system_logs
 from store_svc.sequences import LOGS
+from store_svc.tables.records import Record, Row
+from store_svc.tables.schema import system_logs
 
 LOG = Record(pb.LogRecord, system_logs)
 MOST = 1_000

@@ -15,10 +15,10 @@ from store_svc.database import Database, DatabaseDown
 from store_svc.lists import as_asked, contains, page
 from store_svc.logs import records
 from store_svc.logs.records import LOG
-from store_svc.schema import system_logs
 from store_svc.sequences import LOGS
+from store_svc.tables.schema import system_logs
+from store_svc.tables.words import words
 from store_svc.tail import Stream, Tail
-from store_svc.words import words
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from store_svc.checks import Fields
 from store_svc.clock import now
 from store_svc.database import Database
 from store_svc.lists import contains, page
-from store_svc.schema import strategy_changes, strategy_configs
 from store_svc.sequences import STRATEGIES
 from store_svc.strategies import configs
 from store_svc.strategies.configs import CONFIG, Seen, change_from_row
 from store_svc.strategies.status import status
+from store_svc.tables.schema import strategy_changes, strategy_configs
 from store_svc.tail import Stream, Tail
 
 T = TypeVar("T")

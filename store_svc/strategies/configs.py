@@ -15,9 +15,9 @@ from arbig.errors import AlreadyExists, InvalidField, NotFound, Refused
 from arbig.store.v1 import strategy_pb2 as pb
 from store_svc import sequences
 from store_svc.checks import Fields
-from store_svc.records import Record, Row
-from store_svc.schema import strategy_changes, strategy_configs
 from store_svc.sequences import STRATEGIES
+from store_svc.tables.records import Record, Row
+from store_svc.tables.schema import strategy_changes, strategy_configs
 
 CONFIG = Record(pb.StrategyConfig, strategy_configs)
 # What a caller says when a strategy is added, and what may be updated afterwards.

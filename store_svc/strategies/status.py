@@ -6,9 +6,9 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.store.v1 import strategy_pb2 as pb
-from store_svc.schema import orders, strategy_triggers, trades
 from store_svc.strategies import configs
 from store_svc.strategies.triggers import TRADING_DAY
+from store_svc.tables.schema import orders, strategy_triggers, trades
 
 
 async def status(connection: AsyncConnection, strategy: str) -> pb.GetStrategyStatusResponse:

@@ -11,13 +11,13 @@ from store_svc.checks import Fields
 from store_svc.clock import now
 from store_svc.database import Database
 from store_svc.lists import as_asked, contains, page
-from store_svc.queries import within
-from store_svc.schema import strategy_triggers
+from store_svc.records.queries import within
 from store_svc.sequences import TRIGGERS
 from store_svc.strategies import triggers
 from store_svc.strategies.triggers import TRIGGER
+from store_svc.tables.schema import strategy_triggers
+from store_svc.tables.words import words
 from store_svc.tail import Stream, Tail
-from store_svc.words import words
 
 STREAM = Stream(TRIGGERS, strategy_triggers, TRIGGER.from_row, pb.SubscribeTriggersResponse)
 

@@ -16,9 +16,9 @@ from arbig.errors import AlreadyExists, NotFound, Refused
 from arbig.store.v1 import strategy_pb2 as pb
 from store_svc import sequences
 from store_svc.checks import Fields
-from store_svc.records import Record, Row
-from store_svc.schema import accounts, strategy_triggers
 from store_svc.sequences import TRIGGERS
+from store_svc.tables.records import Record, Row
+from store_svc.tables.schema import accounts, strategy_triggers
 
 TRIGGER = Record(pb.Trigger, strategy_triggers)
 # The newest trading day that storage knows.

@@ -7,7 +7,7 @@ from google.protobuf.json_format import MessageToDict
 from arbig.config import Settings
 from arbig.store.v1.admin_pb2 import DescribeTablesResponse, TableInfo
 from store_svc.database import Database
-from store_svc.describe import NAMES, checked, describe
+from store_svc.tables.describe import NAMES, checked, describe
 from store_svc.tool.journal import COLUMNS, Waiting, row, summary, waiting
 from store_svc.tool.show import Columns, Form, show, to_json
 

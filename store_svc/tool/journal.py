@@ -12,9 +12,9 @@ from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1.trade_pb2 import Event, GetStatusRequest, SubscribeEventsRequest
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
 from store_svc.database import Database
-from store_svc.set_aside import count
+from store_svc.journal.set_aside import count
+from store_svc.journal.writing import read_cursor
 from store_svc.tool.show import Columns, Row
-from store_svc.writing import read_cursor
 
 SECONDS = 5.0
 COLUMNS = Columns(["seq", "time", "kind", "what", "state", "symbol", "price", "volume"])

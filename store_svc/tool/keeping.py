@@ -11,8 +11,8 @@ from store_svc.backups.file import Manifest, open_backup
 from store_svc.backups.restore import compare, prove
 from store_svc.backups.restore import restore as fill
 from store_svc.database import Database
-from store_svc.describe import NAMES, describe
-from store_svc.migrate import differences, migrate, revision
+from store_svc.tables.describe import NAMES, describe
+from store_svc.tables.migrate import differences, migrate, revision
 from store_svc.tool import sample as samples
 from store_svc.tool.progress import bar
 from store_svc.tool.where import in_use, opened

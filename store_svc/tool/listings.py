@@ -7,8 +7,16 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, ColumnElement, Connection, Select, Table, exists, select
 
 from store_svc.lists import contains
-from store_svc.migrate import migrated
-from store_svc.schema import accounts, orders, positions, strategy_configs, strategy_triggers, system_logs, trades
+from store_svc.tables.migrate import migrated
+from store_svc.tables.schema import (
+    accounts,
+    orders,
+    positions,
+    strategy_configs,
+    strategy_triggers,
+    system_logs,
+    trades,
+)
 from store_svc.tool.show import Columns, Row
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

@@ -11,8 +11,8 @@ from arbig.calendar import SHANGHAI
 from arbig.options import no_password
 from arbig.store.v1 import strategy_pb2
 from arbig.trade.v1 import trade_pb2
+from store_svc.tables.words import words
 from store_svc.tool.listings import LEVELS
-from store_svc.words import words
 
 
 def _day(text: str) -> str:

@@ -12,8 +12,8 @@ from sqlalchemy import Column, Connection, Table, insert, select, update
 from arbig.errors import Refused
 from store_svc.backups.restore import occupied
 from store_svc.backups.rows import decoded
-from store_svc.columns import Money
-from store_svc.schema import METADATA, sequences
+from store_svc.tables.columns import Money
+from store_svc.tables.schema import METADATA, sequences
 
 _FILE = Path(__file__).with_name("sample.json")
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Table, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store_svc import schema
+from store_svc.tables import schema
 
 EPOCH = 1_760_000_000_000
 ACCOUNTS = [f"sim00{number}" for number in range(5)]

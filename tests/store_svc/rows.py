@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Double, Integer, LargeBinary, Table
 
-from store_svc.columns import LIMIT, STEP, Document, Money
-from store_svc.schema import METADATA
+from store_svc.tables.columns import LIMIT, STEP, Document, Money
+from store_svc.tables.schema import METADATA
 
 LETTERS = string.ascii_letters + string.digits + "._:-"
 TEXTS = (

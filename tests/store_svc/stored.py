@@ -10,11 +10,11 @@ from google.protobuf.message import Message
 from arbig.config import Settings, Store
 from arbig.store.v1 import store_pb2 as pb
 from arbig.stream.v1.stream_pb2 import Cursor
-from store_svc.batch import Batch
 from store_svc.database import Database, open_database
-from store_svc.migrate import migrate
-from store_svc.record_service import RecordService
-from store_svc.writing import write
+from store_svc.journal.batch import Batch
+from store_svc.journal.writing import write
+from store_svc.records.service import RecordService
+from store_svc.tables.migrate import migrate
 from tests.store_svc.mesh import EPOCH, journal
 
 

@@ -21,8 +21,8 @@ from arbig.store.v1.log_pb2_grpc import LogServiceStub
 from arbig.store.v1.strategy_pb2_grpc import StrategyServiceStub
 from store_svc.database import Database, open_database
 from store_svc.logs import service as logs
-from store_svc.migrate import migrate
 from store_svc.strategies import service as strategies
+from store_svc.tables.migrate import migrate
 from tests.servers import free_port
 
 DEADLINE = 20.0

@@ -19,14 +19,14 @@ from store_svc.backups.progress import Advance
 from store_svc.backups.restore import Difference, compare, occupied, prove, restore
 from store_svc.backups.rows import from_line
 from store_svc.database import Database, open_database
-from store_svc.migrate import migrate
-from store_svc.schema import METADATA, orders, sequences, system_logs
-from store_svc.writing import write
+from store_svc.journal.writing import write
+from store_svc.tables.migrate import migrate
+from store_svc.tables.schema import METADATA, orders, sequences, system_logs
 from tests.servers import Server
 from tests.store_svc.conftest import NUMBERS, empty_database
+from tests.store_svc.journal.test_writing import batch
 from tests.store_svc.mesh import a_day
 from tests.store_svc.rows import every_table
-from tests.store_svc.test_writing import batch
 
 ENGINES = ("sqlite", "mariadb")
 Empty = Callable[[str], Awaitable[str]]

@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from store_svc.backups.backup import back_up
 from store_svc.backups.file import read_manifest
-from store_svc.writing import write
+from store_svc.journal.writing import write
 from tests.servers import PASSWORD, Server
 from tests.store_svc.conftest import empty_database
+from tests.store_svc.journal.test_writing import batch
 from tests.store_svc.mesh import Mesh, a_day, assert_everything_once, mesh
 from tests.store_svc.test_backup import opened
-from tests.store_svc.test_writing import batch
 from tests.store_svc.tool.process import command_lines, started, tool
 
 ORDERS_PER_SECOND = 200

@@ -18,10 +18,10 @@ from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1 import trade_pb2 as tr
 from store_svc.database import Database, open_database
 from store_svc.logs.service import LogService
-from store_svc.migrate import migrate
-from store_svc.record_service import RecordService
-from store_svc.schema import METADATA
+from store_svc.records.service import RecordService
 from store_svc.strategies.service import StrategyService
+from store_svc.tables.migrate import migrate
+from store_svc.tables.schema import METADATA
 from tests.store_svc.conftest import empty_database
 from tests.store_svc.history import BEGAN, EPOCH, fill
 

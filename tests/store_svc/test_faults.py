@@ -18,7 +18,7 @@ from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1 import trade_pb2 as tr
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
 from store_svc.database import bounded, open_database
-from store_svc.recorder import Ahead, Recorder
+from store_svc.journal.recorder import Ahead, Recorder
 from tests import store_faults
 from tests.servers import Server
 from tests.store_svc.mesh import EPOCH, FakeTrade, Mesh, a_day, assert_everything_once, journal, mesh, order
@@ -128,7 +128,7 @@ async def faulty(made: Mesh, faults: list[tuple[str, int]]) -> AsyncIterator[lis
     original.engine.dialect.do_commit = do_commit  # type: ignore[assignment, method-assign]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("store_svc.main.open_database", lambda _: original)
-        patch.setattr("store_svc.recorder.FIRST_BACKOFF", 0.001)
+        patch.setattr("store_svc.journal.recorder.FIRST_BACKOFF", 0.001)
         yield plan
 
 

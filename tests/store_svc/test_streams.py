@@ -13,9 +13,9 @@ from arbig.errors import from_rpc
 from arbig.store.v1 import log_pb2 as lg
 from arbig.store.v1 import strategy_pb2 as st
 from arbig.stream.v1.stream_pb2 import Cursor
-from store_svc import schema as tables
 from store_svc import sequences
 from store_svc.logs import records
+from store_svc.tables import schema as tables
 from tests.servers import Server
 from tests.store_svc.strategies_and_logs import DEADLINE, THEN, Follower, Served, config, record, serving, trigger
 

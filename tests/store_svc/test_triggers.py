@@ -7,8 +7,8 @@ import grpc
 from arbig.store.v1 import store_pb2
 from arbig.store.v1 import strategy_pb2 as pb
 from arbig.trade.v1 import trade_pb2 as tr
-from store_svc import records
-from store_svc.records import Record
+from store_svc.tables import records
+from store_svc.tables.records import Record
 from tests.store_svc.mesh import order, trade
 from tests.store_svc.strategies_and_logs import THEN, Served, config, trigger
 

@@ -10,8 +10,8 @@ from arbig.config import Store
 from arbig.server import serve
 from store_svc.database import open_database
 from store_svc.logs import service as logs
-from store_svc.migrate import migrate
 from store_svc.strategies import service as strategies
+from store_svc.tables.migrate import migrate
 from tests.web_bridge.browser import Browser, Mesh
 
 STRATEGIES, LOGS = (f"arbig.store.v1.{name}/" for name in ("StrategyService", "LogService"))

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from arbig.errors import ConfigError
-from store_svc.columns import TABLE_OPTIONS
+from store_svc.tables.columns import TABLE_OPTIONS
 
 
 def make_table(name: str, columns: Sequence[sa.Column[Any]]) -> None:

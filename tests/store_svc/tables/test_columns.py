@@ -8,11 +8,11 @@ from sqlalchemy import Dialect, Table
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.schema import CreateTable
 
-from store_svc import schema
-from store_svc.batch import RECORDS
-from store_svc.columns import Money
-from store_svc.records import ORDER
-from store_svc.upserts import Upsert
+from store_svc.journal.batch import RECORDS
+from store_svc.journal.upserts import Upsert
+from store_svc.tables import schema
+from store_svc.tables.columns import Money
+from store_svc.tables.records import ORDER
 
 
 def mysql8() -> Dialect:

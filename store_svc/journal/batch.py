@@ -5,9 +5,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 from arbig.trade.v1.trade_pb2 import Event
-from store_svc import records
 from store_svc.clock import now
-from store_svc.records import Record, Row, Unstorable
+from store_svc.tables import records
+from store_svc.tables.records import Record, Row, Unstorable
 
 STREAM = "trade"
 # How many rows are made before others may go on: the database's answers are waited for meanwhile.

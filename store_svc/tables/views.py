@@ -30,8 +30,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
 
-from store_svc.columns import PLACES
-from store_svc.schema import accounts, positions, strategy_triggers, trades
+from store_svc.tables.columns import PLACES
+from store_svc.tables.schema import accounts, positions, strategy_triggers, trades
 
 # A double on both engines: SQLite's money are whole numbers, which it would divide as such.
 _ONE = literal_column("1e0", Double)

@@ -9,11 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.stream.v1.stream_pb2 import Cursor
-from store_svc import set_aside
-from store_svc.batch import RECORDS, STREAM, Batch
-from store_svc.schema import set_aside as set_aside_table
-from store_svc.schema import streams
-from store_svc.upserts import upsert
+from store_svc.journal import set_aside
+from store_svc.journal.batch import RECORDS, STREAM, Batch
+from store_svc.journal.upserts import upsert
+from store_svc.tables.schema import set_aside as set_aside_table
+from store_svc.tables.schema import streams
 
 
 class MovedBack(Exception):

@@ -10,8 +10,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from arbig.errors import ConfigError, Refused
-from store_svc.schema import METADATA
-from store_svc.views import VIEWS
+from store_svc.tables.schema import METADATA
+from store_svc.tables.views import VIEWS
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def config(connection: Connection | None = None) -> Config:
     """Give Alembic's view of our migrations, to run in the connection's transaction."""
     made = Config(attributes={"connection": connection})
-    made.set_main_option("script_location", "store_svc:migrations")
+    made.set_main_option("script_location", "store_svc.tables:migrations")
     return made
 
 

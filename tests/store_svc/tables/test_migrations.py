@@ -17,9 +17,9 @@ from arbig.config import Settings, Store
 from arbig.errors import ConfigError
 from store_svc.database import Database, open_database
 from store_svc.main import run
-from store_svc.migrate import config, differences, head, migrate, revision
-from store_svc.schema import METADATA, sequences, trades
-from store_svc.views import VIEWS
+from store_svc.tables.migrate import config, differences, head, migrate, revision
+from store_svc.tables.schema import METADATA, sequences, trades
+from store_svc.tables.views import VIEWS
 from tests.store_svc.history import account_rows, config_rows, order_rows, position_rows, trade_rows
 from tests.store_svc.mesh import mesh
 
@@ -248,7 +248,7 @@ async def test_a_table_of_another_program_is_left_alone(table: str, database: Da
 
 def test_the_alembic_command_works_on_the_database_of_the_settings(tmp_path: Path) -> None:
     def alembic(*arguments: str) -> str:
-        command = [sys.executable, "-m", "alembic", "-c", "store_svc/alembic.ini", *arguments]
+        command = [sys.executable, "-m", "alembic", "-c", "store_svc/tables/alembic.ini", *arguments]
         environment = {**os.environ, "ARBIG_DATA": str(tmp_path), "ARBIG_CONFIG": str(tmp_path / "none.toml")}
         root = Path(__file__).parents[2]
         done = subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True, text=True)

@@ -12,11 +12,12 @@ from arbig.errors import NotFound
 from arbig.server import Context
 from arbig.store.v1 import store_pb2 as pb
 from arbig.stream.v1.stream_pb2 import Cursor
-from store_svc import queries, records, views
 from store_svc.database import Database
 from store_svc.lists import Order, as_asked, page
 from store_svc.pages import DEFAULT_SIZE, MOST
-from store_svc.records import Record
+from store_svc.records import queries
+from store_svc.tables import records, views
+from store_svc.tables.records import Record
 
 NAME = "arbig.store.v1.RecordService"
 M = TypeVar("M", bound=Message)

@@ -10,7 +10,7 @@ which row is newer; a journal that was lost and began anew has a later epoch.
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, String, Table
 
-from store_svc.columns import TABLE_OPTIONS, Document, Money, blob, moment, name, words
+from store_svc.tables.columns import TABLE_OPTIONS, Document, Money, blob, moment, name, words
 
 METADATA = MetaData()
 

@@ -18,7 +18,7 @@ from arbig.trade.v1 import trade_pb2 as tr
 from store_svc import engines
 from store_svc.database import open_database
 from store_svc.main import run
-from store_svc.migrate import head
+from store_svc.tables.migrate import head
 from tests.servers import PASSWORD, Server, free_port
 from tests.store_svc.mesh import Mesh, a_day, assert_everything_once, mesh, order, trade
 from tests.store_svc.stored import storing

@@ -4,8 +4,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store_svc.columns import Money, moment, name
-from store_svc.migrations.there import drop_table, make_index, make_table
+from store_svc.tables.columns import Money, moment, name
+from store_svc.tables.migrations.there import drop_table, make_index, make_table
 
 revision = "0001"
 down_revision = None

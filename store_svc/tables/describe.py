@@ -7,9 +7,9 @@ from sqlalchemy.types import NullType, TypeEngine
 
 from arbig.errors import NotFound
 from arbig.store.v1.admin_pb2 import ColumnInfo, DescribeTablesResponse, IndexInfo, TableInfo
-from store_svc.migrate import migrated
-from store_svc.schema import METADATA
-from store_svc.views import VIEWS
+from store_svc.tables.migrate import migrated
+from store_svc.tables.schema import METADATA
+from store_svc.tables.views import VIEWS
 
 NAMES = sorted([*METADATA.tables, *VIEWS])
 

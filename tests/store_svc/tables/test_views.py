@@ -13,7 +13,7 @@ import pytest
 from arbig.store.v1 import store_pb2 as pb
 from arbig.store.v1 import strategy_pb2
 from arbig.trade.v1 import trade_pb2 as tr
-from store_svc.schema import strategy_triggers, trades
+from store_svc.tables.schema import strategy_triggers, trades
 from tests.store_svc.history import trigger_rows
 from tests.store_svc.mesh import trade
 from tests.store_svc.stored import Stored, storing

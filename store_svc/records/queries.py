@@ -6,12 +6,12 @@ from sqlalchemy import ColumnElement, Select, Table, and_, select
 
 from arbig.store.v1 import store_pb2 as pb
 from arbig.trade.v1.trade_pb2 import OrderState, PositionSide
-from store_svc import views
 from store_svc.checks import Fields
 from store_svc.lists import contains
-from store_svc.records import Record
-from store_svc.schema import accounts, orders, positions, trades
-from store_svc.words import words
+from store_svc.tables import views
+from store_svc.tables.records import Record
+from store_svc.tables.schema import accounts, orders, positions, trades
+from store_svc.tables.words import words
 
 
 def listed_orders(request: pb.ListOrdersRequest) -> Select[Any]:

@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from store_svc.columns import Document, Money, blob, moment, name, words
-from store_svc.migrations.there import drop_index, drop_table, has_columns, make_index, make_table
+from store_svc.tables.columns import Document, Money, blob, moment, name, words
+from store_svc.tables.migrations.there import drop_index, drop_table, has_columns, make_index, make_table
 
 revision = "0002"
 down_revision = "0001"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arbig.trade.v1.trade_pb2 import DIRECTION_SELL, Account, Order, Position, Trade
-from store_svc.records import ACCOUNT, ORDER, POSITION, TRADE, Record, Unstorable
+from store_svc.tables.records import ACCOUNT, ORDER, POSITION, TRADE, Record, Unstorable
 from tests.store_svc.mesh import order
 
 TICKS = st.integers(-(10**9), 10**9).map(lambda ticks: round(ticks * 0.02, 2))

@@ -17,11 +17,11 @@ from sqlalchemy import select
 from arbig.follow import Link, follow
 from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1.trade_pb2 import Event, SubscribeEventsRequest, SubscribeEventsResponse
-from store_svc import set_aside
-from store_svc.batch import Batch
 from store_svc.database import Database, DatabaseDown, DataRefused
-from store_svc.migrate import migrate
-from store_svc.writing import MovedBack, read_cursor, rewind, store_again, write
+from store_svc.journal import set_aside
+from store_svc.journal.batch import Batch
+from store_svc.journal.writing import MovedBack, read_cursor, rewind, store_again, write
+from store_svc.tables.migrate import migrate
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Dialect, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from store_svc.records import Row
+from store_svc.tables.records import Row
 
 
 class Upsert:

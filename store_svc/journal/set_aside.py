@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.store.v1.admin_pb2 import SetAside
 from arbig.stream.v1.stream_pb2 import Cursor
-from store_svc.schema import set_aside
+from store_svc.tables.schema import set_aside
 
 # What one answer lists.
 LISTED = 1_000

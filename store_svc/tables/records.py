@@ -18,10 +18,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from sqlalchemy import RowMapping, Table
 
 from arbig.trade.v1.trade_pb2 import Account, Order, Position, Trade
-from store_svc import schema
-from store_svc.columns import LIMIT, STEP, Money
-from store_svc.documents import plain
-from store_svc.words import words
+from store_svc.tables import schema
+from store_svc.tables.columns import LIMIT, STEP, Money
+from store_svc.tables.documents import plain
+from store_svc.tables.words import words
 
 M = TypeVar("M", bound=Message)
 Row = dict[str, Any]

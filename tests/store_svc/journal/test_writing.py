@@ -12,11 +12,12 @@ from sqlalchemy import select
 from arbig.config import Settings, Store
 from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1 import trade_pb2 as tr
-from store_svc import schema, set_aside
-from store_svc.batch import Batch
 from store_svc.database import Database, open_database
-from store_svc.migrate import migrate
-from store_svc.writing import MovedBack, read_cursor, rewind, store_again, write
+from store_svc.journal import set_aside
+from store_svc.journal.batch import Batch
+from store_svc.journal.writing import MovedBack, read_cursor, rewind, store_again, write
+from store_svc.tables import schema
+from store_svc.tables.migrate import migrate
 from tests.store_svc.mesh import journal, order, trade
 
 

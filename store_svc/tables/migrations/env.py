@@ -1,6 +1,6 @@
 """Runs the migrations: in the service's own connection, or from the alembic command.
 
-    alembic -c store_svc/alembic.ini current
+    alembic -c store_svc/tables/alembic.ini current
 
 works on the database that the mesh's settings name.
 """
@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 
 from arbig.config import load
 from store_svc.database import open_database
-from store_svc.migrate import head
-from store_svc.schema import METADATA
-from store_svc.views import create_views, drop_views
+from store_svc.tables.migrate import head
+from store_svc.tables.schema import METADATA
+from store_svc.tables.views import create_views, drop_views
 
 
 def migrate(connection: Connection) -> None:

@@ -1,0 +1,1 @@
+"""Remembering the trade service's journal."""

@@ -1,0 +1,1 @@
+"""What is remembered of trading, asked over gRPC."""
