@@ -48,7 +48,7 @@ def page(
     return read
 
 
-def keyset(query: Select[Any], order: Order, place: Place | None, limit: int) -> Select[Any]:
+def keyset(query: Select[Any], order: Order, place: Place | None, limit: int | None) -> Select[Any]:
     """Select the first rows that come after a place.
 
     What arrives meanwhile moves none of them, as an offset would.

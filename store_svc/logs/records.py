@@ -3,17 +3,20 @@
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.errors import InvalidField
 from arbig.store.v1 import log_pb2 as pb
 from store_svc import sequences
 from store_svc.checks import Fields
+from store_svc.lists import contains
 from store_svc.sequences import LOGS
 from store_svc.tables.records import Record, Row
 from store_svc.tables.schema import system_logs
+from store_svc.tables.words import words
 
 LOG = Record(pb.LogRecord, system_logs)
 MOST = 1_000
@@ -37,6 +40,31 @@ def prepare(records: Iterable[pb.LogRecord]) -> None:
         given.text("module", 200)
         given.text("message", 8000, required=True)
         given.document("details")
+
+
+def said_by(request: pb.ListLogsRequest | pb.SubscribeLogsRequest) -> list[ColumnElement[bool]]:
+    """Give the conditions that a list and a stream both have; raises InvalidField for a level that is none."""
+    Fields(request).choice("min_level", required=False)
+    columns = system_logs.c
+    where = [columns.service == request.service] if request.service else []
+    if request.min_level > pb.LOG_LEVEL_DEBUG:
+        levels = words(pb.LogLevel.DESCRIPTOR)
+        where.append(columns.level.in_([word for number, word in levels.items() if number >= request.min_level]))
+    return where
+
+
+def listed(request: pb.ListLogsRequest) -> Select[Any]:
+    """Select the records that fit; raises InvalidField for a filter that cannot be."""
+    Fields(request).time("first_time", "end_time")
+    columns = system_logs.c
+    where = said_by(request)
+    if request.module:
+        where.append(columns.module == request.module)
+    if request.HasField("first_time"):
+        where.append(columns.time >= request.first_time.ToDatetime())
+    if request.HasField("end_time"):
+        where.append(columns.time < request.end_time.ToDatetime())
+    return select(system_logs).where(*where, *contains(request.text, columns.message))
 
 
 async def write(connection: AsyncConnection, records: Iterable[pb.LogRecord]) -> int:

@@ -5,19 +5,15 @@ import logging
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, select
-
 from arbig.server import Context
 from arbig.store.v1 import log_pb2 as pb
-from store_svc.checks import Fields
 from store_svc.clock import now
 from store_svc.database import Database, DatabaseDown
-from store_svc.lists import as_asked, contains, page
+from store_svc.lists import as_asked, page
 from store_svc.logs import records
 from store_svc.logs.records import LOG
 from store_svc.sequences import LOGS
 from store_svc.tables.schema import system_logs
-from store_svc.tables.words import words
 from store_svc.tail import Stream, Tail
 
 log = logging.getLogger(__name__)
@@ -59,37 +55,12 @@ class LogService:
 
     async def ListLogs(self, request: pb.ListLogsRequest, _: Context) -> pb.ListLogsResponse:  # noqa: N802
         """List records, by their numbers."""
-        query = select(system_logs).where(*_where(request))
-        listed = page(request, query, as_asked(request, ["-seq"]), LOG.from_row)
+        listed = page(request, records.listed(request), as_asked(request, ["-seq"]), LOG.from_row)
         found, token = await self._database.read(listed)
         return pb.ListLogsResponse(records=found, next_page_token=token)
 
     async def SubscribeLogs(self, request: pb.SubscribeLogsRequest, _: Context) -> AsyncIterator[bytes]:  # noqa: N802
         """Follow the records."""
         after = request.after if request.HasField("after") else None
-        async for response in self._logs.follow(after, _said_by(request)):
+        async for response in self._logs.follow(after, records.said_by(request)):
             yield response
-
-
-def _said_by(request: pb.ListLogsRequest | pb.SubscribeLogsRequest) -> list[ColumnElement[bool]]:
-    """Give the conditions that a list and a stream both have."""
-    Fields(request).choice("min_level", required=False)
-    columns = system_logs.c
-    where = [columns.service == request.service] if request.service else []
-    if request.min_level > pb.LOG_LEVEL_DEBUG:
-        levels = words(pb.LogLevel.DESCRIPTOR)
-        where.append(columns.level.in_([word for number, word in levels.items() if number >= request.min_level]))
-    return where
-
-
-def _where(request: pb.ListLogsRequest) -> list[ColumnElement[bool]]:
-    Fields(request).time("first_time", "end_time")
-    columns = system_logs.c
-    where = _said_by(request)
-    if request.module:
-        where.append(columns.module == request.module)
-    if request.HasField("first_time"):
-        where.append(columns.time >= request.first_time.ToDatetime())
-    if request.HasField("end_time"):
-        where.append(columns.time < request.end_time.ToDatetime())
-    return where + contains(request.text, columns.message)

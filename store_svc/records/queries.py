@@ -45,9 +45,9 @@ def listed_positions(request: pb.ListPositionsRequest) -> Select[Any]:
     return select(positions).where(*where)
 
 
-def listed_accounts(_: pb.ListAccountsRequest) -> Select[Any]:
-    """Select all accounts."""
-    return select(accounts)
+def listed_accounts(request: pb.ListAccountsRequest) -> Select[Any]:
+    """Select the accounts that fit."""
+    return select(accounts).where(*_equal(request, accounts, "account_id"))
 
 
 def account_summaries(request: pb.ListAccountSummariesRequest) -> Select[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
-from sqlalchemy import select, true
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.server import Context
@@ -11,12 +11,12 @@ from arbig.store.v1 import strategy_pb2 as pb
 from store_svc.checks import Fields
 from store_svc.clock import now
 from store_svc.database import Database
-from store_svc.lists import contains, page
+from store_svc.lists import page
 from store_svc.sequences import STRATEGIES
 from store_svc.strategies import configs
 from store_svc.strategies.configs import CONFIG, Seen, change_from_row
 from store_svc.strategies.status import status
-from store_svc.tables.schema import strategy_changes, strategy_configs
+from store_svc.tables.schema import strategy_changes
 from store_svc.tail import Stream, Tail
 
 T = TypeVar("T")
@@ -44,10 +44,7 @@ class ConfigCalls:
 
     async def ListStrategies(self, request: pb.ListStrategiesRequest, _: Context) -> pb.ListStrategiesResponse:  # noqa: N802
         """List strategies, in order of their names."""
-        columns = strategy_configs.c
-        where = [columns.active == true()] if request.active else []
-        where += contains(request.text, columns.strategy, columns.strategy_class, columns.description)
-        listed = page(request, select(strategy_configs).where(*where), ["strategy"], CONFIG.from_row)
+        listed = page(request, configs.listed(request), ["strategy"], CONFIG.from_row)
         found, token = await self._database.read(listed)
         return pb.ListStrategiesResponse(configs=found, next_page_token=token)
 

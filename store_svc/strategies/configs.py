@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import RowMapping, Select, func, select
+from sqlalchemy import RowMapping, Select, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.errors import AlreadyExists, InvalidField, NotFound, Refused
 from arbig.store.v1 import strategy_pb2 as pb
 from store_svc import sequences
 from store_svc.checks import Fields
+from store_svc.lists import contains
 from store_svc.sequences import STRATEGIES
 from store_svc.tables.records import Record, Row
 from store_svc.tables.schema import strategy_changes, strategy_configs
@@ -55,6 +56,16 @@ def newest_of_each(head: int) -> Select[Any]:
     return (
         select(strategy_changes).join(newest, newest.c.seq == strategy_changes.c.seq).order_by(strategy_changes.c.seq)
     )
+
+
+def listed(request: pb.ListStrategiesRequest) -> Select[Any]:
+    """Select the configurations that fit."""
+    columns = strategy_configs.c
+    where = [columns.active == true()] if request.active else []
+    if request.strategy:
+        where.append(columns.strategy == request.strategy)
+    where += contains(request.text, columns.strategy, columns.strategy_class, columns.description)
+    return select(strategy_configs).where(*where)
 
 
 def check_content(config: pb.StrategyConfig, *fields: str) -> None:

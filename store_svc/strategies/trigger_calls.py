@@ -2,21 +2,17 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.server import Context
 from arbig.store.v1 import strategy_pb2 as pb
-from store_svc.checks import Fields
 from store_svc.clock import now
 from store_svc.database import Database
-from store_svc.lists import as_asked, contains, page
-from store_svc.records.queries import within
+from store_svc.lists import as_asked, page
 from store_svc.sequences import TRIGGERS
 from store_svc.strategies import triggers
 from store_svc.strategies.triggers import TRIGGER
 from store_svc.tables.schema import strategy_triggers
-from store_svc.tables.words import words
 from store_svc.tail import Stream, Tail
 
 STREAM = Stream(TRIGGERS, strategy_triggers, TRIGGER.from_row, pb.SubscribeTriggersResponse)
@@ -43,8 +39,7 @@ class TriggerCalls:
 
     async def ListTriggers(self, request: pb.ListTriggersRequest, _: Context) -> pb.ListTriggersResponse:  # noqa: N802
         """List triggers, by when they were recorded."""
-        query = select(strategy_triggers).where(*_where(request))
-        listed = page(request, query, as_asked(request, ["-first_seq"]), TRIGGER.from_row)
+        listed = page(request, triggers.listed(request), as_asked(request, ["-first_seq"]), TRIGGER.from_row)
         found, token = await self._database.read(listed)
         return pb.ListTriggersResponse(triggers=found, next_page_token=token)
 
@@ -59,17 +54,3 @@ class TriggerCalls:
         trigger = await self._database.write(work)
         self._triggers.wake()
         return trigger
-
-
-def _where(request: pb.ListTriggersRequest) -> list[ColumnElement[bool]]:
-    given, columns = Fields(request), strategy_triggers.c
-    given.choices("results")
-    given.choices("signals")
-    where = within(request, strategy_triggers)
-    if request.strategy:
-        where.append(columns.strategy == request.strategy)
-    if request.results:
-        where.append(columns.result.in_(words(pb.TriggerResult.DESCRIPTOR)[one] for one in request.results))
-    if request.signals:
-        where.append(columns.signal.in_(words(pb.Signal.DESCRIPTOR)[one] for one in request.signals))
-    return where + contains(request.text, columns.condition, columns.error_message)

@@ -7,18 +7,22 @@ one write transaction, and locks the stream first.
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, RowMapping, func, select
+from sqlalchemy import ColumnElement, RowMapping, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.errors import AlreadyExists, NotFound, Refused
 from arbig.store.v1 import strategy_pb2 as pb
 from store_svc import sequences
 from store_svc.checks import Fields
+from store_svc.lists import contains
+from store_svc.records.queries import within
 from store_svc.sequences import TRIGGERS
 from store_svc.tables.records import Record, Row
 from store_svc.tables.schema import accounts, strategy_triggers
+from store_svc.tables.words import words
 
 TRIGGER = Record(pb.Trigger, strategy_triggers)
 # The newest trading day that storage knows.
@@ -53,6 +57,21 @@ def _check_outcome(given: Fields) -> None:
     given.count("volume")
     given.text("error_message", 2000)
     given.time("execution_time")
+
+
+def listed(request: pb.ListTriggersRequest) -> Select[Any]:
+    """Select the triggers that fit; raises InvalidField for a filter that cannot be."""
+    given, columns = Fields(request), strategy_triggers.c
+    given.choices("results")
+    given.choices("signals")
+    where = within(request, strategy_triggers)
+    if request.strategy:
+        where.append(columns.strategy == request.strategy)
+    if request.results:
+        where.append(columns.result.in_(words(pb.TriggerResult.DESCRIPTOR)[one] for one in request.results))
+    if request.signals:
+        where.append(columns.signal.in_(words(pb.Signal.DESCRIPTOR)[one] for one in request.signals))
+    return select(strategy_triggers).where(*where, *contains(request.text, columns.condition, columns.error_message))
 
 
 async def record(connection: AsyncConnection, given: pb.Trigger, now: datetime) -> pb.Trigger:

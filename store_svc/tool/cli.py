@@ -2,9 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -14,7 +14,7 @@ from arbig.supervisor import EXIT_CONFIG
 from store_svc.database import Database
 from store_svc.tool import inspecting, keeping, listings
 from store_svc.tool import options as opt
-from store_svc.tool.listings import Filters, Listing
+from store_svc.tool.listings import Listing
 from store_svc.tool.show import Form, show
 from store_svc.tool.where import opened, settings
 
@@ -52,8 +52,8 @@ def _do(work: Callable[[Settings, Database], Awaitable[T]], where: Settings, *, 
     return asyncio.run(on_database())
 
 
-def _list(listing: Listing, filters: Filters, form: Form, where: Settings, limit: int | None = None) -> None:
-    asked = listings.query(listing, filters).limit(limit)
+def _list(listing: Listing, filters: Mapping[str, Any], form: Form, where: Settings, limit: int | None = None) -> None:
+    asked = listing.query(filters, limit)
     rows = _do(lambda _, database: database.read(lambda on: on.run_sync(listings.read, asked)), where)
     show(rows, listing.columns, form)
     if limit and len(rows) == limit and sys.stderr.isatty():
@@ -70,7 +70,7 @@ def accounts(
     password_file: opt.PasswordFile = None,
 ) -> None:
     """List the accounts' money as it last was."""
-    filters = Filters({"account_id": account})
+    filters = {"account_id": account}
     _list(listings.ACCOUNTS, filters, _form(as_json=as_json, as_csv=as_csv), settings(database, password_file))
 
 
@@ -87,8 +87,7 @@ def positions(
     password_file: opt.PasswordFile = None,
 ) -> None:
     """List the position sides as they last were."""
-    equal = {"account_id": account, "symbol": symbol, "side": side}
-    filters = Filters(equal, more=listings.with_lots(only_open))
+    filters = {"account_id": account, "symbol": symbol, "side": side, "open": only_open}
     _list(listings.POSITIONS, filters, _form(as_json=as_json, as_csv=as_csv), settings(database, password_file))
 
 
@@ -110,8 +109,16 @@ def orders(
     password_file: opt.PasswordFile = None,
 ) -> None:
     """List orders, the newest first."""
-    equal = {"account_id": account, "symbol": symbol, "trading_day": day, "strategy": strategy, "state": state}
-    filters = Filters(equal, text, first_day, last_day)
+    filters = {
+        "account_id": account,
+        "symbol": symbol,
+        "trading_day": day,
+        "first_trading_day": first_day,
+        "last_trading_day": last_day,
+        "states": state,
+        "strategy": strategy,
+        "text": text,
+    }
     _list(listings.ORDERS, filters, _form(as_json=as_json, as_csv=as_csv), settings(database, password_file), limit)
 
 
@@ -132,8 +139,15 @@ def trades(
     password_file: opt.PasswordFile = None,
 ) -> None:
     """List trades, the newest first."""
-    equal = {"account_id": account, "symbol": symbol, "trading_day": day, "client_order_id": order}
-    filters = Filters(equal, None, first_day, last_day, listings.of_strategy(strategy))
+    filters = {
+        "account_id": account,
+        "symbol": symbol,
+        "trading_day": day,
+        "first_trading_day": first_day,
+        "last_trading_day": last_day,
+        "client_order_id": order,
+        "strategy": strategy,
+    }
     _list(listings.TRADES, filters, _form(as_json=as_json, as_csv=as_csv), settings(database, password_file), limit)
 
 
@@ -154,8 +168,14 @@ def triggers(
     password_file: opt.PasswordFile = None,
 ) -> None:
     """List the strategies' triggers, the newest first."""
-    equal = {"strategy": strategy, "trading_day": day, "result": result, "signal": signal}
-    filters = Filters(equal, text, first_day, last_day)
+    filters = {
+        "strategy": strategy,
+        "first_trading_day": day or first_day,
+        "last_trading_day": day or last_day,
+        "results": result,
+        "signals": signal,
+        "text": text,
+    }
     _list(listings.TRIGGERS, filters, _form(as_json=as_json, as_csv=as_csv), settings(database, password_file), limit)
 
 
@@ -171,7 +191,7 @@ def configs(
     password_file: opt.PasswordFile = None,
 ) -> None:
     """List how the strategies are configured."""
-    filters = Filters({"strategy": strategy}, text, more=listings.running(active))
+    filters = {"strategy": strategy, "active": active, "text": text}
     _list(listings.CONFIGS, filters, _form(as_json=as_json, as_csv=as_csv), settings(database, password_file))
 
 
@@ -191,8 +211,14 @@ def logs(
     password_file: opt.PasswordFile = None,
 ) -> None:
     """List the system log, the newest first."""
-    equal = {"level": listings.at_least(level), "service": service, "module": module}
-    filters = Filters(equal, text, more=listings.between(since, until))
+    filters = {
+        "min_level": level,
+        "service": service,
+        "module": module,
+        "first_time": since,
+        "end_time": until,
+        "text": text,
+    }
     _list(listings.LOGS, filters, _form(as_json=as_json, as_csv=as_csv), settings(database, password_file), limit)
 
 

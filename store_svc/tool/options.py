@@ -1,6 +1,6 @@
 """The options that the commands share, and what is wrong with a value of one."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,10 +9,10 @@ import typer
 
 from arbig.calendar import SHANGHAI
 from arbig.options import no_password
-from arbig.store.v1 import strategy_pb2
-from arbig.trade.v1 import trade_pb2
+from arbig.store.v1.log_pb2 import LogLevel
+from arbig.store.v1.strategy_pb2 import Signal, TriggerResult
+from arbig.trade.v1.trade_pb2 import OrderState, PositionSide
 from store_svc.tables.words import words
-from store_svc.tool.listings import LEVELS
 
 
 def _day(text: str) -> str:
@@ -31,19 +31,16 @@ def _moment(text: str) -> datetime:
     return (time if time.tzinfo else time.replace(tzinfo=SHANGHAI)).astimezone(UTC).replace(tzinfo=None)
 
 
-def _one_of(words: Sequence[str]) -> Callable[[str], str]:
-    def check(text: str) -> str:
-        if text.upper() not in words:
-            raise typer.BadParameter(f'"{text}" is not one of {", ".join(words)}')
-        return text.upper()
+def _choice(enum: Any) -> Callable[[str], int]:
+    """Read a word of an enum of the contract, without its prefix, as the tables keep it."""
+    known = {word: number for number, word in words(enum.DESCRIPTOR).items() if number}
 
-    return check
+    def read(text: str) -> int:
+        if text.upper() not in known:
+            raise typer.BadParameter(f'"{text}" is not one of {", ".join(known)}')
+        return known[text.upper()]
 
-
-def _words(enum: str, contract: Any = trade_pb2) -> Sequence[str]:
-    """Give the words of an enum of the contract without their prefix, as the tables keep them."""
-    _, *known = words(contract.DESCRIPTOR.enum_types_by_name[enum]).values()
-    return known
+    return read
 
 
 DatabaseUrl = Annotated[
@@ -61,27 +58,19 @@ FirstDay = Annotated[str | None, typer.Option("--from", help="This trading day a
 LastDay = Annotated[str | None, typer.Option("--to", help="This trading day and earlier ones.", parser=_day)]
 OrderId = Annotated[str | None, typer.Option("--order", help="Only of this order.")]
 States = Annotated[
-    list[str] | None,
-    typer.Option("--state", help="FILLED, ...; may be repeated.", parser=_one_of(_words("OrderState"))),
+    list[int] | None,
+    typer.Option("--state", help="FILLED, ...; may be repeated.", parser=_choice(OrderState)),
 ]
-Side = Annotated[str | None, typer.Option(help="LONG or SHORT.", parser=_one_of(_words("PositionSide")))]
+Side = Annotated[int | None, typer.Option(help="LONG or SHORT.", parser=_choice(PositionSide))]
 Results = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--result",
-        help="SUCCESS, ...; may be repeated.",
-        parser=_one_of(_words("TriggerResult", strategy_pb2)),
-    ),
+    list[int] | None,
+    typer.Option("--result", help="SUCCESS, ...; may be repeated.", parser=_choice(TriggerResult)),
 ]
 Signals = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--signal",
-        help="BUY, ...; may be repeated.",
-        parser=_one_of(_words("Signal", strategy_pb2)),
-    ),
+    list[int] | None,
+    typer.Option("--signal", help="BUY, ...; may be repeated.", parser=_choice(Signal)),
 ]
-Level = Annotated[str | None, typer.Option(help="Only this level and graver ones.", parser=_one_of(LEVELS))]
+Level = Annotated[int | None, typer.Option(help="Only this level and graver ones.", parser=_choice(LogLevel))]
 TextOption = Annotated[str | None, typer.Option("--text", help="Only what has this text in it; case does not matter.")]
 Since = Annotated[datetime | None, typer.Option(help="This time and later; without a zone Shanghai's.", parser=_moment)]
 Until = Annotated[datetime | None, typer.Option(help="Before this time.", parser=_moment)]

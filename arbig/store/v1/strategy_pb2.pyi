@@ -364,6 +364,7 @@ class ListStrategiesRequest(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
     active: _builtins.bool
     """Only those that are active."""
     text: _builtins.str
@@ -372,6 +373,8 @@ class ListStrategiesRequest(_message.Message):
     """At most this many; 0 means 50, more than 1000 means 1000."""
     page_token: _builtins.str
     """From the answer before, with the same filter; empty means from the first."""
+    strategy: _builtins.str
+    """Only this strategy; empty means all."""
     def __init__(
         self,
         *,
@@ -379,10 +382,11 @@ class ListStrategiesRequest(_message.Message):
         text: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        strategy: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "page_size", b"page_size", "page_token", b"page_token", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "page_size", b"page_size", "page_token", b"page_token", "strategy", b"strategy", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -250,7 +250,7 @@ def test_the_alembic_command_works_on_the_database_of_the_settings(tmp_path: Pat
     def alembic(*arguments: str) -> str:
         command = [sys.executable, "-m", "alembic", "-c", "store_svc/tables/alembic.ini", *arguments]
         environment = {**os.environ, "ARBIG_DATA": str(tmp_path), "ARBIG_CONFIG": str(tmp_path / "none.toml")}
-        root = Path(__file__).parents[2]
+        root = Path(__file__).parents[3]
         done = subprocess.run(command, cwd=root, env=environment, check=True, capture_output=True, text=True)
         return done.stdout
 
