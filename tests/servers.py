@@ -109,9 +109,14 @@ def start_mariadb(directory: Path, *options: str) -> Iterator[Server]:
     data, port = directory / "mariadb", free_port()
     install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
     install.append("--force")  # a fresh machine may not know its own name
-    subprocess.run(
-        [*install, "--user=root", "--skip-test-db"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    made = subprocess.run(
+        [*install, "--user=root", "--skip-test-db"],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
     )
+    assert made.returncode == 0, made.stdout + made.stderr
     users = directory / "users.sql"
     users.write_text(
         "CREATE DATABASE IF NOT EXISTS arbig;\n"
