@@ -131,13 +131,10 @@ class TickRecorder:
         to = Place.of(reply.cursor)
         self._check_epoch(to.epoch)
         if reply.HasField("gap"):
-            await self._declare(
-                self.stored if self.stored != BEGIN else Place.of(reply.gap.after), to, reply.gap.reason
-            )
+            await self._declare(to, reply.gap.reason)
         elif self.stored == BEGIN:
             oldest = reply.ticks[0].seq - 1 if reply.ticks else to.seq
-            why = "neither Redis nor the market service has them any more"
-            await self._declare(Place(to.epoch, 0), Place(to.epoch, oldest), why)
+            await self._declare(Place(to.epoch, oldest), "neither Redis nor the market service has them any more")
         if to != self.stored:
             await self._append(reply.ticks, to)
         elif await self._streams.read_cursor() != self.stored:
@@ -152,20 +149,38 @@ class TickRecorder:
                 f" to store it, delete {CURSOR}, the ticks:* and days:* streams, and the archive of that epoch"
             )
 
-    async def _declare(self, after: Place, resume: Place, why: str) -> None:
-        """Note the holes between two places: what is not archived either."""
-        begin = after.seq if after.epoch == resume.epoch else 0
-        missing = await asyncio.to_thread(self._archive.missing, resume.epoch, begin, resume.seq)
-        found = [Hole(Place(resume.epoch, left), Place(resume.epoch, right), why) for left, right in missing]
-        if after.epoch != resume.epoch:
-            # The old life of the stream went on for nobody knows how long.
-            joins = found and found[0].after.seq == 0
-            found[: 1 if joins else 0] = [Hole(after, found[0].resume if joins else Place(resume.epoch, 0), why)]
+    async def _declare(self, resume: Place, why: str) -> None:
+        """Note the holes up to a place: what is not archived either."""
+        after = self._known_before(resume.epoch)
+        same = after.epoch == resume.epoch
+        found = await (self._missing(after, resume.seq, why) if same else self._between(after, resume, why))
         for hole in found:
             log.error("ticks were lost to storage", extra={"why": why, "after": hole.after, "resume": hole.resume})
         if found:
             await asyncio.to_thread(self._archive.note, found)
             await self._streams.note(found)
+
+    def _known_before(self, epoch: int) -> Place:
+        """Give the place up to which ticks were stored when the stream came to where this life of it goes on."""
+        known = max(self.stored, self._archive.newest)
+        if known.epoch == epoch:
+            known = self.stored  # what is archived of this life is taken out of the hole
+        return known if known != BEGIN else Place(epoch, 0)
+
+    async def _between(self, after: Place, resume: Place, why: str) -> list[Hole]:
+        """Give the holes where one life of the stream follows another."""
+        begin = self.stored.seq if self.stored.epoch == after.epoch else 0
+        lost = await self._missing(Place(after.epoch, begin), after.seq, why)
+        lacking = await self._missing(Place(resume.epoch, 0), resume.seq, why)
+        joins = bool(lacking) and lacking[0].after.seq == 0
+        # The old life went on for nobody knows how long.
+        joint = Hole(after, lacking[0].resume if joins else Place(resume.epoch, 0), why)
+        return [*lost, joint, *lacking[joins:]]
+
+    async def _missing(self, after: Place, through: int, why: str) -> list[Hole]:
+        epoch = after.epoch
+        pairs = await asyncio.to_thread(self._archive.missing, epoch, after.seq, through)
+        return [Hole(Place(epoch, left), Place(epoch, right), why) for left, right in pairs]
 
     async def _append(self, ticks: Sequence[Tick], to: Place) -> None:
         new = [tick for tick in ticks if not self._is_archived(tick, to.epoch)]

@@ -132,6 +132,33 @@ async def test_another_life_of_the_stream_is_a_hole_between_the_two(own_redis: S
         assert seqs_of(answers) == [*range(1, 501), *range(1, 502)]
 
 
+async def test_an_old_life_that_only_the_archive_remembers_is_joined_to_the_new_one(
+    own_redis: Server, tmp_path: Path
+) -> None:
+    """Redis is empty and the stream began anew: what Redis alone had is a hole, also between archived ticks."""
+    async with ticking(tmp_path, own_redis.url) as made:
+        async with made.quoting(), made.storing():
+            made.market.publish(*["au2604"] * 400, day=DAYS[0])
+            made.market.publish(*["au2606"] * 100, day=DAYS[0])
+            made.market.publish(*["au2604"] * 400, day=DAYS[0])
+            made.market.publish(*["au2604"] * 500, day=DAYS[1])
+            await made.until_ticks_stored()
+            async with asyncio.timeout(20):
+                while len(archived(made)) < 2:
+                    await asyncio.sleep(0.02)
+        next(path for path in archived(made) if "au2606" in path.name).unlink()
+        await emptied(own_redis.url)
+        made.market = FakeMarket(epoch=EPOCH + 5)
+        made.market.publish(*chosen(100), day=DAYS[1])
+        async with made.quoting(), made.storing():
+            await made.until_ticks_stored()
+            answers = await replayed(made)
+        gaps = [answer.gap for answer in answers if answer.HasField("gap")]
+        assert [(gap.after.epoch - EPOCH, gap.resume.epoch - EPOCH) for gap in gaps] == [(0, 0), (0, 5)]
+        assert gaps_of(answers) == [(400, 500), (900, 0)]
+        assert seqs_of(answers) == [*range(1, 401), *range(501, 901), *range(1, 101)]
+
+
 async def test_a_redis_killed_without_persistence_is_whole_again(tmp_path: Path) -> None:
     """While ticks come, at any moment, and days begin."""
     with start_redis(tmp_path, persistent=False) as redis:
