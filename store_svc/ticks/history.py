@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 from redis.exceptions import RedisError
 
 from arbig.errors import Unavailable
+from arbig.market.v1.market_pb2 import Tick
 from arbig.store.v1.history_pb2 import TickDay
 from store_svc.ticks.place import BEGIN, Entry, Hole, Notes, Place, holes
 from store_svc.ticks.replay import Range
@@ -93,7 +94,7 @@ class Picture:
         self._notes = notes
 
     async def pages(self, symbol: str, after: Place, wanted: Range) -> AsyncIterator[list[Entry]]:
-        """Give the ticks of a symbol after a place; an entry without data stands for a file that is not wanted."""
+        """Give the ticks of a symbol after a place; of those that are not wanted, some stand for all."""
         while after < self._last:
             if file := self._file(symbol, after):
                 async for page in self._of_file(file, after, wanted):
@@ -116,11 +117,14 @@ class Picture:
         from store_svc.ticks.archive import read  # noqa: PLC0415 - pyarrow is an optional extra
 
         if not wanted.has_day(file.trading_day):
-            yield [(max(file.first, after), b""), (file.last, b"")]
+            unwanted = Tick(trading_day=file.trading_day).SerializeToString()
+            yield [(max(file.first, after), unwanted), (file.last, unwanted)]
             return
         try:
             async for page in read(file, after, PAGE):
-                yield [entry for entry in page if entry[0] <= self._last] or [(file.last, b"")]
+                if page[0][0] > self._last:
+                    return
+                yield [entry for entry in page if entry[0] <= self._last]
         except OSError as error:
             raise TicksAway(f"{file.path}: {error}") from error
 

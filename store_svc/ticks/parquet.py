@@ -19,6 +19,7 @@ from google.protobuf.descriptor import FieldDescriptor as Field
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from arbig.market.v1.market_pb2 import Tick
+from store_svc.ticks.place import nanoseconds
 
 LEVELS = 5
 PLACES = 4
@@ -90,8 +91,7 @@ def _arrays(field: Field, ticks: Sequence[Tick]) -> Iterator[pa.Array]:
 def _nanoseconds(tick: Tick, name: Any) -> int | None:
     if not tick.HasField(name):
         return None
-    time: Timestamp = getattr(tick, name)
-    since = time.seconds * 1_000_000_000 + time.nanos
+    since = nanoseconds(getattr(tick, name))
     return since if since in _TIME_RANGE else None
 
 

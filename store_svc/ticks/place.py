@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from arbig.stream.v1.stream_pb2 import Cursor, Gap
 
 
@@ -36,6 +38,11 @@ class Place(NamedTuple):
     def next(self) -> "Place":
         """The first place behind this one in the same life of the stream."""
         return Place(self.epoch, self.seq + 1)
+
+
+def nanoseconds(time: Timestamp) -> int:
+    """Give a time in nanoseconds since 1970, also one that is no valid Timestamp."""
+    return time.seconds * 1_000_000_000 + time.nanos
 
 
 BEGIN = Place(0, 0)

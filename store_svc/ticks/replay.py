@@ -10,7 +10,7 @@ from typing import NamedTuple
 from arbig.fanout import BATCH, HEARTBEAT_SECONDS
 from arbig.market.v1.market_pb2 import Tick
 from arbig.store.v1.history_pb2 import ReplayTicksResponse
-from store_svc.ticks.place import Entry, Hole, Place
+from store_svc.ticks.place import Entry, Hole, Place, nanoseconds
 
 # Of a message; the limit is 4 MiB.
 MOST_BYTES = 1 << 20
@@ -37,20 +37,23 @@ class Range(NamedTuple):
         """Whether the trading day may have ticks in it."""
         return self.first_day <= trading_day and (not self.last_day or trading_day <= self.last_day)
 
-    def has(self, tick: Tick) -> bool:
-        """Whether the tick is in it."""
+    def has_times(self, first: int, last: int) -> bool:
+        """Whether ticks between two moments may be in it."""
+        return (self.first_time is None or last >= self.first_time) and (self.end_time is None or first < self.end_time)
+
+    def side(self, tick: Tick) -> int:
+        """Say where a tick lies: before it (-1), in it (0), behind it (1)."""
+        if not self.has_day(tick.trading_day):
+            return -1 if tick.trading_day < self.first_day else 1
         moment = moment_of(tick)
-        return (
-            self.has_day(tick.trading_day)
-            and (self.first_time is None or moment >= self.first_time)
-            and (self.end_time is None or moment < self.end_time)
-        )
+        if self.has_times(moment, moment):
+            return 0
+        return -1 if self.first_time is not None and moment < self.first_time else 1
 
 
 def moment_of(tick: Tick) -> int:
     """Give when it happened, or else when it came, in nanoseconds."""
-    when = tick.time if tick.HasField("time") else tick.receive_time
-    return when.seconds * 1_000_000_000 + when.nanos
+    return nanoseconds(tick.time if tick.HasField("time") else tick.receive_time)
 
 
 class Pace:
@@ -66,10 +69,14 @@ class Pace:
         if not self._speed:
             return 0.0
         moment = moment_of(tick)
-        pause = (moment - (self._newest or moment)) / 1e9
-        if 0 < pause <= LONGEST_PAUSE:
-            self._due += pause / self._speed
-        self._newest = max(moment, self._newest or moment)
+        if not moment:
+            return self._due  # it has no time at all
+        # A pause that is left out, a day that is played again, or one wrong time.
+        if self._newest is None or abs(moment - self._newest) > LONGEST_PAUSE * 1e9:
+            self._newest = moment
+        elif moment > self._newest:
+            self._due += (moment - self._newest) / 1e9 / self._speed
+            self._newest = moment
         return self._due
 
 
@@ -107,13 +114,13 @@ class Replay:
         self._clock = clock
         self._pace = Pace(speed, clock.now())
         self._quiet_from = clock.now()
-        # Whether the tick before was wanted: what is missing behind it may be too.
-        self._near = wanted == Range()
+        # Where the tick before lay; what is missing between two ticks of one side was not wanted.
+        self._side = -1
         self._ticks: list[Tick] = []
         self._bytes = 0
 
     async def responses(self, batches: AsyncIterator[list[Entry]]) -> AsyncIterator[ReplayTicksResponse]:
-        """Play the entries; one without data stands for ticks that nobody wants."""
+        """Play the entries."""
         async for batch in batches:
             async for response in self._play(batch):
                 yield response
@@ -121,17 +128,17 @@ class Replay:
                 yield self._flush()
             elif self._clock.now() - self._quiet_from >= HEARTBEAT_SECONDS:
                 yield self._heartbeat()
-        for response in self._missing(None, self._near):
+        for response in self._missing(None, 1):
             yield response
         yield self._heartbeat()
 
     async def _play(self, batch: list[Entry]) -> AsyncIterator[ReplayTicksResponse]:
         for place, data in batch:
             tick = Tick.FromString(data)
-            is_wanted = bool(data) and self._wanted.has(tick)
-            for response in self._missing(place, is_wanted):
+            side = self._wanted.side(tick)
+            for response in self._missing(place, side):
                 yield response
-            if not is_wanted:
+            if side:
                 continue
             if (due := self._pace.due(tick)) > self._clock.now():
                 async for response in self._wait(due):
@@ -140,16 +147,19 @@ class Replay:
             if self._bytes >= MOST_BYTES:
                 yield self._flush()
 
-    def _missing(self, place: Place | None, is_wanted: bool) -> Iterator[ReplayTicksResponse]:
-        """Give the holes before a place, the end without one, if the tick before them or behind is wanted."""
+    def _missing(self, place: Place | None, side: int) -> Iterator[ReplayTicksResponse]:
+        """Give the holes before a place, the end without one, in which something wanted may have been."""
         while self._holes and (place is None or self._holes[0].resume < place):
             hole = self._holes.popleft()
-            if is_wanted or self._near:
-                if self._ticks:
-                    yield self._flush()
-                self._position = hole.resume
-                yield ReplayTicksResponse(gap=hole.gap, cursor=hole.resume.cursor)
-        self._near = is_wanted
+            # Of a hole that is noted too large, what was played is not missing.
+            hole = hole._replace(after=max(hole.after, self._position))
+            if self._side == side != 0 or hole.after >= hole.resume:
+                continue
+            if self._ticks:
+                yield self._flush()
+            self._position = hole.resume
+            yield ReplayTicksResponse(gap=hole.gap, cursor=hole.resume.cursor)
+        self._side = side
 
     async def _wait(self, due: float) -> AsyncIterator[ReplayTicksResponse]:
         if self._ticks:

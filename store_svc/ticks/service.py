@@ -11,7 +11,7 @@ from arbig.instrument import check_symbol
 from arbig.server import Context
 from arbig.store.v1 import history_pb2 as pb
 from store_svc.ticks.history import TickHistory
-from store_svc.ticks.place import Place
+from store_svc.ticks.place import Place, nanoseconds
 from store_svc.ticks.replay import Clock, Range, Replay, merged
 
 NAME = "arbig.store.v1.TickHistoryService"
@@ -82,7 +82,7 @@ def _day(request: pb.ReplayTicksRequest | pb.ListTickDaysRequest, field: str) ->
 def _time(time: Timestamp, field: str) -> int:
     if not 0 <= time.nanos < 1_000_000_000:
         raise InvalidField(field, f"{time.nanos} nanos")
-    return time.seconds * 1_000_000_000 + time.nanos
+    return nanoseconds(time)
 
 
 def _speed(speed: float) -> float:

@@ -42,10 +42,6 @@ def entry(seq: int, second: float = 0.0, day: str = "20260309") -> Entry:
     return at(seq), tick.SerializeToString()
 
 
-def unwanted(seq: int) -> Entry:
-    return at(seq), b""
-
-
 def hole(after: int, resume: int) -> Hole:
     return Hole(at(after), at(resume), "lost")
 
@@ -128,6 +124,14 @@ def test_a_tick_without_a_time_or_behind_the_newest_is_not_waited_for() -> None:
     assert [second for second, _ in played(late, speed=1.0)] == [0.0, 0.5, 0.5]
 
 
+def test_the_pace_goes_on_after_a_day_that_is_played_twice() -> None:
+    """Or after one tick with a wrong time: a jump is no pause, whichever way it goes."""
+    day = [1000.0, 1050.0, 1100.0]
+    twice = [entry(number, time) for number, time in enumerate([*day, *day, 90_000.0, *day], 1)]
+    answers = played(twice, speed=10.0)
+    assert [second for second, answer in answers for _ in answer.ticks] == [0, 5, 10, 10, 15, 20, 20, 20, 25, 30]
+
+
 def test_large_ticks_are_cut_into_messages_below_the_limit() -> None:
     """Whatever a newer contract puts into a tick."""
     big = Tick(exchange="x" * 100_000).SerializeToString()
@@ -150,10 +154,32 @@ def test_a_hole_behind_the_cursor_begins_at_the_cursor() -> None:
 def test_holes_far_from_what_is_wanted_are_left_out() -> None:
     """A hole beside a tick of the range may have been in it."""
     days = [entry(1), entry(3), entry(5, day="20260310"), entry(7, day="20260310"), entry(9, day="20260311")]
-    days += [unwanted(11), unwanted(13)]
+    days += [entry(11, day="20260311"), entry(13, day="20260312")]
     lost = [hole(seq, seq + 1) for seq in (1, 3, 5, 7, 9, 11, 13)]
     wanted = Range("20260310", "20260310")
     assert told(played(days, lost, wanted)) == ["gap 3-4", "5", "gap 5-6", "7", "gap 7-8", "beat 8"]
+
+
+def test_a_range_that_was_lost_whole_is_a_gap() -> None:
+    """Its neighbours lie on either side; also where nothing is stored behind it, or before, or at all."""
+    before, behind = [entry(1, 100), entry(3, 101)], [entry(9, 200, "20260311"), entry(11, 201, "20260311")]
+    for wanted in (Range("20260310", "20260310"), Range(first_time=150 * 10**9, end_time=160 * 10**9)):
+        for entries in ([*before, *behind], before, behind, []):
+            assert told(played(entries, [hole(3, 8)], wanted)) == ["gap 3-8", "beat 8"]
+        assert told(played([*before, *behind], [hole(1, 2), hole(9, 10)], wanted)) == ["beat 0"]
+
+
+def test_a_day_and_a_time_are_both_looked_at() -> None:
+    """What lies behind the day lies behind the range, whatever its time."""
+    later = [entry(seq, day="20260312") for seq in (3, 7)]
+    assert told(played(later, [hole(4, 6)], Range("20260310", "20260310", first_time=10**9))) == ["beat 0"]
+
+
+def test_a_gap_covers_nothing_that_was_played() -> None:
+    """However large the hole was noted."""
+    entries = [entry(1), entry(2), entry(9)]
+    assert told(played(entries, [Hole(BEGIN, at(8), "trimmed")])) == ["1 2", "gap 2-8", "9", "beat 9"]
+    assert told(played(entries, [Hole(BEGIN, at(2), "trimmed")])) == ["1 2 9", "beat 9"]
 
 
 def test_a_range_of_times_begins_with_its_first_and_ends_before_its_end() -> None:
