@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -131,10 +131,12 @@ class Archive:
         self._add(TickFile.named(path))
 
 
-async def read(file: TickFile, after: Place, size: int) -> AsyncIterator[list[Entry]]:
-    """Give the ticks of a file after a place, in pages of at most `size`."""
+async def read(
+    file: TickFile, after: Place, size: int, wants: Callable[[int, int], bool]
+) -> AsyncIterator[list[Entry]]:
+    """Give the ticks of a file after a place, in pages of at most `size`; of those that nobody `wants`, some."""
     epoch = file.first.epoch
-    pages = files.read(file.path, after.seq if after.epoch == epoch else 0, size)
+    pages = files.read(file.path, after.seq if after.epoch == epoch else 0, size, wants)
     while page := await asyncio.to_thread(next, pages, None):
         yield [(Place(epoch, seq), data) for seq, data in page]
 

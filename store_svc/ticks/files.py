@@ -1,20 +1,23 @@
 """One Parquet file of ticks: written, proved, published; and read again."""
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from arbig.market.v1.market_pb2 import Tick
 from store_svc.durable import sync_directory
-from store_svc.ticks.parquet import COLUMNS, RAW, compact, from_rows
+from store_svc.ticks.parquet import COLUMNS, RAW, compact, from_rows, to_time
 
 # The version of what is in a file, for whoever reads it one day.
 FORMAT = "1"
 ROW_GROUP = 16_384
 _TEXTS = [one.name for one in COLUMNS if one.type == pa.string()]
+_SEQ, _TIME = ([one.name for one in COLUMNS].index(name) for name in ("seq", "time"))
 _COUNTED = {one.name: "DELTA_BINARY_PACKED" for one in COLUMNS if one.name not in _TEXTS} | {RAW: "PLAIN"}
 # What is worth skipping row groups by.
 _STATISTICS = ["seq", "time", "receive_time", "last_price"]
@@ -96,11 +99,25 @@ def publish(partial: Path, path: Path) -> None:
     sync_directory(path.parent.parent)
 
 
-def read(path: Path, after: int, size: int) -> Iterator[list[tuple[int, bytes]]]:
-    """Give the ticks of a file after a number, with their numbers, in pages of at most `size`."""
-    with pq.ParquetFile(path) as file:
+def read(
+    path: Path, after: int, size: int, wants: Callable[[int, int], bool] = lambda _first, _last: True
+) -> Iterator[list[tuple[int, bytes]]]:
+    """Give the ticks of a file after a number, with their numbers, in pages of at most `size`.
+
+    Of ticks between two times that nobody `wants` only two come, the first and the last, and those
+    say of what day and time they are and no more. Raises OSError, also for a file that is damaged.
+    """
+    with _damaged(path), pq.ParquetFile(path) as file:
+        day = (file.metadata.metadata or {}).get(b"arbig.trading_day", b"").decode()
         for group in range(file.num_row_groups):
-            if file.metadata.row_group(group).column(0).statistics.max <= after:
+            facts = file.metadata.row_group(group)
+            seqs, times = (facts.column(number).statistics for number in (_SEQ, _TIME))
+            if seqs.max <= after:
+                continue
+            # A tick without a time counts by when it came.
+            if times and times.has_min_max and times.null_count == 0 and not wants(times.min_raw, times.max_raw):
+                ends = (max(seqs.min, after + 1), times.min_raw), (seqs.max, times.max_raw)
+                yield [(seq, Tick(trading_day=day, time=to_time(moment)).SerializeToString()) for seq, moment in ends]
                 continue
             for rows in file.iter_batches(size, [group]):
                 numbered = zip(rows.column("seq").to_pylist(), from_rows(rows), strict=True)
@@ -109,5 +126,14 @@ def read(path: Path, after: int, size: int) -> Iterator[list[tuple[int, bytes]]]
 
 
 def numbers(path: Path) -> pa.Array:
-    """Give the numbers of a file's ticks."""
-    return pq.read_table(path, columns=["seq"]).column(0).combine_chunks()
+    """Give the numbers of a file's ticks; raises OSError, also for a file that is damaged."""
+    with _damaged(path):
+        return pq.read_table(path, columns=["seq"]).column(0).combine_chunks()
+
+
+@contextlib.contextmanager
+def _damaged(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise OSError(f"{path} is damaged: {error}") from error

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Small: a replay holds one of each symbol.
+# Of Redis; small: a replay holds one of each symbol.
 PAGE = 250
+# Of a file, whose pages are dear to begin.
+FILE_PAGE = 4_000
 
 
 class TicksAway(Unavailable):
@@ -121,12 +123,12 @@ class Picture:
             yield [(max(file.first, after), unwanted), (file.last, unwanted)]
             return
         try:
-            async for page in read(file, after, PAGE):
+            async for page in read(file, after, FILE_PAGE, wanted.has_times):
                 if page[0][0] > self._last:
                     return
                 yield [entry for entry in page if entry[0] <= self._last]
         except OSError as error:
-            raise TicksAway(f"{file.path}: {error}") from error
+            raise TicksAway(f"archive: {error}") from error
 
     async def _of_redis(self, symbol: str, after: Place) -> list[Entry]:
         if not self._streams:

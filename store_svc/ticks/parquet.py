@@ -138,9 +138,10 @@ def _values(field: Field, lists: dict[str, list[Any]]) -> Sequence[Any]:
         levels = zip(*(lists[f"{stem}_{level}"] for level in range(1, LEVELS + 1)), strict=True)
         return [[value for value in one if value is not None] for one in levels]
     if field.type == Field.TYPE_MESSAGE:
-        return [None if since is None else _time(since) for since in lists[field.name]]
+        return [None if since is None else to_time(since) for since in lists[field.name]]
     return lists[field.name]
 
 
-def _time(since: int) -> Timestamp:
+def to_time(since: int) -> Timestamp:
+    """Give nanoseconds since 1970 as a time."""
     return Timestamp(seconds=since // 1_000_000_000, nanos=since % 1_000_000_000)

@@ -1,7 +1,9 @@
 """What storage says that it has of the ticks, for the tests of this directory."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ from arbig.channel import open_channel
 from arbig.market.v1.market_pb2 import Tick
 from arbig.store.v1.history_pb2 import ListTickDaysRequest, ReplayTicksRequest, ReplayTicksResponse, TickDay
 from arbig.store.v1.history_pb2_grpc import TickHistoryServiceStub
-from tests.store_svc.mesh import Mesh, mesh
+from store_svc.ticks.archive import Archive
+from store_svc.ticks.place import Entry, Place
+from tests.store_svc.mesh import EPOCH, Mesh, mesh
 
 SYMBOLS = ["au2604", "au2606", "au2608"]
 DAYS = ["20260309", "20260310", "20260311"]
@@ -22,6 +26,16 @@ async def ticking(directory: Path, url: str, **store: Any) -> AsyncIterator[Mesh
     """Make a mesh with a trade service that says nothing."""
     async with mesh(directory, redis=url, **store) as made, made.trading():
         yield made
+
+
+def chosen(count: int) -> list[str]:
+    """Give so many symbols, as they come."""
+    return random.choices(SYMBOLS, k=count)
+
+
+def published(made: Mesh, day: str, count: int = 900) -> None:
+    """Publish ticks of a day."""
+    made.market.publish(*chosen(count), day=day)
 
 
 async def replayed(made: Mesh, **request: Any) -> list[ReplayTicksResponse]:
@@ -65,6 +79,29 @@ async def assert_whole(made: Mesh) -> None:
 def archived(made: Mesh) -> list[Path]:
     """Give the files of the archive."""
     return sorted((made.settings.data / "store" / "archive").glob("*/*.parquet"))
+
+
+async def until_archived(made: Mesh, count: int) -> None:
+    """Wait for so many files."""
+    async with asyncio.timeout(20):
+        while len(archived(made)) < count:
+            await asyncio.sleep(0.02)
+
+
+async def written(archive: Archive, symbol: str, seqs: Iterable[int], day: str = DAYS[0]) -> None:
+    """Put a file into an archive."""
+
+    async def pages() -> AsyncIterator[list[Entry]]:
+        ticks = (Tick(seq=seq, symbol=symbol, trading_day=day) for seq in seqs)
+        yield [(Place(EPOCH, tick.seq), tick.SerializeToString()) for tick in ticks]
+
+    await archive.write(symbol, day, pages())
+
+
+async def emptied(url: str) -> None:
+    """Take everything from Redis while nobody looks."""
+    async with Redis.from_url(url) as redis:
+        await redis.flushall()
 
 
 async def in_redis(url: str) -> int:

@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import random
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,13 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from arbig.market.v1.market_pb2 import Tick
 from arbig.stream.v1.stream_pb2 import Cursor
 from store_svc.ticks import archiver, files
 from store_svc.ticks.archive import Archive
 from store_svc.ticks.place import Entry, Place
 from tests.servers import Server
-from tests.store_svc.mesh import EPOCH, Mesh
+from tests.store_svc.mesh import EPOCH
 from tests.store_svc.ticks.kept import (
     DAYS,
     SYMBOLS,
@@ -27,21 +24,14 @@ from tests.store_svc.ticks.kept import (
     assert_whole,
     gaps_of,
     in_redis,
+    published,
     replayed,
     seqs_of,
     tick_days,
     ticking,
+    until_archived,
+    written,
 )
-
-
-def published(made: Mesh, day: str, count: int = 900) -> None:
-    made.market.publish(*random.choices(SYMBOLS, k=count), day=day)
-
-
-async def until_archived(made: Mesh, count: int) -> None:
-    async with asyncio.timeout(20):
-        while len(archived(made)) < count:
-            await asyncio.sleep(0.02)
 
 
 async def test_days_that_are_over_go_to_files_and_out_of_redis(own_redis: Server, tmp_path: Path) -> None:
@@ -167,13 +157,6 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path: Path) -> N
     half.write_text("half")
     assert Archive(tmp_path).symbols == []
     assert not half.exists()
-
-
-async def written(archive: Archive, symbol: str, seqs: list[int]) -> None:
-    async def pages() -> AsyncIterator[list[Entry]]:
-        yield [(Place(EPOCH, seq), Tick(seq=seq, symbol=symbol).SerializeToString()) for seq in seqs]
-
-    await archive.write(symbol, "20260309", pages())
 
 
 @settings(deadline=None, max_examples=40)

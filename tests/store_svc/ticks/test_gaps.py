@@ -15,22 +15,15 @@ from tests.store_svc.ticks.kept import (
     SYMBOLS,
     archived,
     assert_whole,
+    chosen,
+    emptied,
     gaps_of,
     replayed,
     seqs_of,
     tick_days,
     ticking,
+    until_archived,
 )
-
-
-def chosen(count: int) -> list[str]:
-    return random.choices(SYMBOLS, k=count)
-
-
-async def emptied(url: str) -> None:
-    """Take everything from Redis while nobody looks."""
-    async with Redis.from_url(url) as redis:
-        await redis.flushall()
 
 
 async def test_a_redis_that_is_emptied_between_two_ticks_gets_the_old_ones_first(
@@ -53,9 +46,7 @@ async def test_what_is_archived_is_not_filled_again(own_redis: Server, tmp_path:
         made.market.publish(*chosen(900), day=DAYS[0])
         made.market.publish(*chosen(900), day=DAYS[1])
         await made.until_ticks_stored()
-        async with asyncio.timeout(20):
-            while len(archived(made)) < 3:
-                await asyncio.sleep(0.02)
+        await until_archived(made, 3)
         await emptied(own_redis.url)
         made.market.publish(*SYMBOLS, day=DAYS[1])
         await made.until_ticks_stored()
@@ -73,9 +64,7 @@ async def test_what_nobody_has_any_more_is_a_hole_of_exactly_those(own_redis: Se
             made.market.publish(*chosen(900), day=DAYS[0])
             made.market.publish(*chosen(100), day=DAYS[1])
             await made.until_ticks_stored()
-            async with asyncio.timeout(20):
-                while len(archived(made)) < 3:
-                    await asyncio.sleep(0.02)
+            await until_archived(made, 3)
             made.market.publish(*chosen(1_000), day=DAYS[1])
             await made.until_ticks_stored()
             await emptied(own_redis.url)
@@ -119,9 +108,7 @@ async def test_another_life_of_the_stream_is_a_hole_between_the_two(own_redis: S
             async with made.quoting(), made.storing():
                 await made.until_ticks_stored()
                 if epoch != EPOCH:
-                    async with asyncio.timeout(20):
-                        while len(archived(made)) < 3:
-                            await asyncio.sleep(0.02)
+                    await until_archived(made, 3)
                     await emptied(own_redis.url)
                     made.market.publish("au2604")
                     await made.until_ticks_stored()
@@ -143,9 +130,7 @@ async def test_an_old_life_that_only_the_archive_remembers_is_joined_to_the_new_
             made.market.publish(*["au2604"] * 400, day=DAYS[0])
             made.market.publish(*["au2604"] * 500, day=DAYS[1])
             await made.until_ticks_stored()
-            async with asyncio.timeout(20):
-                while len(archived(made)) < 2:
-                    await asyncio.sleep(0.02)
+            await until_archived(made, 2)
         next(path for path in archived(made) if "au2606" in path.name).unlink()
         await emptied(own_redis.url)
         made.market = FakeMarket(epoch=EPOCH + 5)

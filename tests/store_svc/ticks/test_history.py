@@ -20,24 +20,15 @@ from tests.store_svc.mesh import EPOCH, Mesh
 from tests.store_svc.ticks.kept import (
     DAYS,
     SYMBOLS,
-    archived,
     assert_whole,
+    published,
     replayed,
     seqs_of,
     tick_days,
     ticking,
     ticks_of,
+    until_archived,
 )
-
-
-def published(made: Mesh, day: str, count: int = 900) -> None:
-    made.market.publish(*random.choices(SYMBOLS, k=count), day=day)
-
-
-async def until_archived(made: Mesh, count: int) -> None:
-    async with asyncio.timeout(20):
-        while len(archived(made)) < count:
-            await asyncio.sleep(0.02)
 
 
 async def refusal(made: Mesh, **request: Any) -> tuple[grpc.StatusCode, str, str]:

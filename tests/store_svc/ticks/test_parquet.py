@@ -1,10 +1,13 @@
 """A tick in a Parquet file: exactly what it was, and readable by anybody."""
 
 import math
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
+import pyarrow as pa
 import pytest
 from google.protobuf.descriptor import FieldDescriptor as Field
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -14,7 +17,8 @@ from hypothesis import strategies as st
 from arbig.market.v1.market_pb2 import Tick
 from bench.store_ticks import recorded_ticks
 from store_svc.ticks import files
-from store_svc.ticks.parquet import COLUMNS, compact, to_table
+from store_svc.ticks.parquet import COLUMNS, compact, from_rows, to_table
+from store_svc.ticks.replay import Range
 
 DOUBLES = st.one_of(
     st.floats(),
@@ -46,11 +50,11 @@ def any_tick() -> st.SearchStrategy[Tick]:
     return st.fixed_dictionaries({}, optional=fields).map(lambda kept: Tick(**kept))  # type: ignore[arg-type]
 
 
-def through_a_file(ticks: list[bytes], path: Path) -> list[bytes]:
+def through_a_file(ticks: list[bytes], path: Path, facts: Mapping[str, str] = MappingProxyType({})) -> list[bytes]:
     """Write a file and read it again."""
     checksum = files.Checksum()
     checksum.update(ticks)
-    files.write([to_table(ticks)], path, {}, checksum)
+    files.write([to_table(ticks)], path, facts, checksum)
     return [data for page in files.read(path, -1, 100) for _, data in page]
 
 
@@ -125,12 +129,74 @@ def test_a_file_that_does_not_read_back_as_it_should_gets_no_name(tmp_path: Path
         assert list(tmp_path.glob("*/*")) == []
 
 
-def test_reading_begins_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A replay goes on after its cursor, over row groups and pages."""
-    monkeypatch.setattr(files, "ROW_GROUP", 7)
-    ticks = [Tick(seq=seq).SerializeToString() for seq in range(1, 100, 3)]
-    through_a_file(ticks, tmp_path / "day" / "file.parquet")
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Give the numbers of the ticks that are decoded from files in small row groups, as they are."""
+    seqs: list[int] = []
 
+    def note(rows: pa.RecordBatch) -> list[bytes]:
+        seqs.extend(rows.column("seq").to_pylist())
+        return from_rows(rows)
+
+    monkeypatch.setattr(files, "ROW_GROUP", 7)
+    monkeypatch.setattr(files, "from_rows", note)
+    return seqs
+
+
+def test_reading_begins_anywhere(tmp_path: Path, decoded: list[int]) -> None:
+    """A replay goes on after its cursor, over row groups and pages; what lies before is not decoded."""
+    seqs = list(range(1, 100, 3))
+    through_a_file([Tick(seq=seq).SerializeToString() for seq in seqs], tmp_path / "day" / "file.parquet")
     for place in range(0, 101, 4):
+        decoded.clear()
         found = [seq for page in files.read(tmp_path / "day" / "file.parquet", place, 4) for seq, _ in page]
-        assert found == [seq for seq in range(1, 100, 3) if seq > place]
+        assert found == [seq for seq in seqs if seq > place]
+        assert decoded == [seq for at, seq in enumerate(seqs) if max(seqs[at // 7 * 7 :][:7]) > place]
+
+
+def test_times_that_nobody_wants_are_not_decoded(tmp_path: Path, decoded: list[int]) -> None:
+    """Two ticks stand for a row group of them; one that has a tick without a time is read."""
+    ticks = [Tick(seq=seq) for seq in range(1, 71)]
+    for tick in ticks:
+        if tick.seq != 60:
+            tick.time.FromSeconds(1_000 + tick.seq)
+    facts = {"trading_day": "20260309"}
+    through_a_file([tick.SerializeToString() for tick in ticks], tmp_path / "day" / "file.parquet", facts)
+    decoded.clear()
+    wanted = Range(first_time=1_020 * 10**9, end_time=1_029 * 10**9)
+    pages = files.read(tmp_path / "day" / "file.parquet", 2, 100, wanted.has_times)
+    found = [(seq, Tick.FromString(data)) for page in pages for seq, data in page]
+    assert decoded == [*range(15, 29), *range(57, 64)]
+    assert [seq for seq, _ in found] == [
+        3,
+        7,
+        8,
+        14,
+        *decoded[:14],
+        29,
+        35,
+        36,
+        42,
+        43,
+        49,
+        50,
+        56,
+        *decoded[14:],
+        64,
+        70,
+    ]
+    assert [seq for seq, tick in found if not wanted.side(tick)] == list(range(20, 29))
+    assert {wanted.side(tick) for seq, tick in found if seq < 15} == {-1}
+    assert {tick.trading_day for seq, tick in found if not tick.seq} == {"20260309"}
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-100], lambda _: b"", lambda whole: whole[:-50] + bytes(50)])
+def test_a_damaged_file_is_a_fault_of_the_disk(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """Whatever Arrow calls it."""
+    path = tmp_path / "day" / "file.parquet"
+    through_a_file([Tick(seq=1).SerializeToString()], path)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(OSError, match=r"file\.parquet"):
+        list(files.read(path, 0, 100))
+    with pytest.raises(OSError, match=r"file\.parquet"):
+        files.numbers(path)

@@ -23,14 +23,7 @@ from store_svc.ticks.streams import CURSOR, TickStreams
 from store_svc.ticks.wiring import open_redis
 from tests.servers import Server, start_redis
 from tests.store_svc.mesh import EPOCH, FakeMarket, Mesh, mesh
-
-SYMBOLS = ["au2604", "au2606", "au2608"]
-
-
-@contextlib.asynccontextmanager
-async def ticking(directory: Path, url: str) -> AsyncIterator[Mesh]:
-    async with mesh(directory, redis=url) as made, made.trading():
-        yield made
+from tests.store_svc.ticks.kept import SYMBOLS, chosen, ticking
 
 
 async def stored(url: str, symbol: str) -> list[tuple[str, Tick]]:
@@ -49,10 +42,6 @@ async def assert_every_tick_once(made: Mesh, url: str) -> None:
         assert {tick.symbol for _, tick in found} <= {symbol}
         total += len(found)
     assert total == made.market.feed.head
-
-
-def chosen(count: int) -> list[str]:
-    return random.choices(SYMBOLS, k=count)
 
 
 async def test_every_tick_is_stored_once_and_in_order(own_redis: Server, tmp_path: Path) -> None:
