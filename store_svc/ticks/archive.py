@@ -84,13 +84,16 @@ class Archive:
         return known[-1].last if known else None
 
     def notes(self) -> Notes:
-        """Read the holes that are noted here."""
+        """Read the holes that are noted here; raises OSError."""
         path = self.directory / _GAPS
-        noted: Notes = json.loads(path.read_text()) if path.exists() else {}
+        try:
+            noted: Notes = json.loads(path.read_text()) if path.exists() else {}
+        except ValueError as error:
+            raise OSError(f"{path} is damaged: {error}") from error
         return noted
 
     def note(self, found: Iterable[Hole]) -> None:
-        """Note some holes, on the disk."""
+        """Note some holes, on the disk; raises OSError."""
         noted = dict(self.notes())
         for hole in found:
             noted.update(note(hole))
@@ -99,17 +102,15 @@ class Archive:
         partial.write_text(json.dumps(noted, indent=1))
         files.publish(partial, self.directory / _GAPS)
 
-    def missing(self, epoch: int, after: int, through: int) -> list[tuple[int, int]]:
+    async def missing(self, epoch: int, after: int, through: int) -> list[tuple[int, int]]:
         """Give what no file has of the stream behind `after` up to `through`, as pairs of the same kind.
 
-        The stream numbers the ticks of all symbols without a break.
+        The stream numbers the ticks of all symbols without a break. Raises OSError.
         """
+        # The list is made here, on the loop: files are added to it while a thread looks into these.
         every = [one for known in self._files.values() for one in known if one.first.epoch == epoch]
         near = [one for one in every if one.first.seq <= through and one.last.seq > after]
-        runs = [run for cluster in _clusters(near) for run in _runs(cluster) if run[1] > after]
-        edges = [(after, after), *runs, (through, through)]
-        between = [(left, min(right, through)) for (_, left), (right, _) in pairwise(edges)]
-        return [(left, right) for left, right in between if left < right]
+        return await asyncio.to_thread(_missing, near, after, through)
 
     async def write(self, symbol: str, trading_day: str, pages: AsyncIterator[list[Entry]]) -> None:
         """Put a symbol's ticks into a file; raises OSError or NotProved, and has no file then."""
@@ -139,6 +140,13 @@ async def read(
     pages = files.read(file.path, after.seq if after.epoch == epoch else 0, size, wants)
     while page := await asyncio.to_thread(next, pages, None):
         yield [(Place(epoch, seq), data) for seq, data in page]
+
+
+def _missing(near: list[TickFile], after: int, through: int) -> list[tuple[int, int]]:
+    runs = [run for cluster in _clusters(near) for run in _runs(cluster) if run[1] > after]
+    edges = [(after, after), *runs, (through, through)]
+    between = [(left, min(right, through)) for (_, left), (right, _) in pairwise(edges)]
+    return [(left, right) for left, right in between if left < right]
 
 
 def _clusters(unsorted: list[TickFile]) -> Iterator[list[TickFile]]:

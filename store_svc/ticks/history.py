@@ -1,6 +1,7 @@
 """What is stored of the ticks, wherever it is: the archive first, and then Redis."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from redis.exceptions import RedisError
@@ -33,15 +34,15 @@ class TicksAway(Unavailable):
 class TickHistory:
     """The archive and Redis as one; either may not be kept. Every call may raise TicksAway.
 
-    `stored` says up to which place Redis is known to have had ticks once.
+    `newest` says up to which place Redis is known to have had ticks once.
     """
 
     def __init__(
-        self, streams: TickStreams | None, archive: "Archive | None", stored: Callable[[], Place] = lambda: BEGIN
+        self, streams: TickStreams | None, archive: "Archive | None", newest: Callable[[], Place] = lambda: BEGIN
     ) -> None:
         self._streams = streams
         self._archive = archive
-        self._stored = stored
+        self._newest = newest
 
     @property
     def has_ticks(self) -> bool:
@@ -57,11 +58,12 @@ class TickHistory:
 
     async def picture(self, after: Place) -> "Picture":
         """Give what is stored now behind a place, to be read at leisure."""
-        kept = self._archive.notes() if self._archive else {}
+        with _reading():
+            kept = self._archive.notes() if self._archive else {}
         if not self._streams:
             return Picture(None, self._archive, Place(2**64 - 1, 0), {}, holes(kept))
         # What was stored before, though Redis does not have it now, would be missing in silence.
-        known = max(after, self._stored(), self._archive.newest if self._archive else BEGIN)
+        known = max(after, self._newest(), self._archive.newest if self._archive else BEGIN)
         last, notes = await _asked(self._streams.state())
         if last < known:
             raise TicksAway(f"Redis is at {last} of {known}: it lost its data and is being filled again, or is behind")
@@ -74,7 +76,8 @@ class TickHistory:
             segments = await _asked(self._streams.segments(symbol)) if self._streams else []
             # After the segments: what left Redis meanwhile is in the archive.
             files = self._archive.files(symbol) if self._archive else []
-            found += _joined([*map(_day_of_file, files), *_days_of_redis(segments, files)])
+            with _reading():
+                found += _joined([*map(_day_of_file, files), *_days_of_redis(segments, files)])
         return found
 
 
@@ -122,13 +125,11 @@ class Picture:
             unwanted = Tick(trading_day=file.trading_day).SerializeToString()
             yield [(max(file.first, after), unwanted), (file.last, unwanted)]
             return
-        try:
+        with _reading():
             async for page in read(file, after, FILE_PAGE, wanted.has_times):
                 if page[0][0] > self._last:
                     return
                 yield [entry for entry in page if entry[0] <= self._last]
-        except OSError as error:
-            raise TicksAway(f"archive: {error}") from error
 
     async def _of_redis(self, symbol: str, after: Place) -> list[Entry]:
         if not self._streams:
@@ -181,6 +182,14 @@ def _joined(days: Iterable[TickDay]) -> list[TickDay]:
             newest.ClearField("count")
             newest.ClearField("bytes")
     return joined
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TicksAway(f"archive: {error}") from error
 
 
 async def _asked(call: Awaitable[T]) -> T:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import grpc
 from redis.exceptions import RedisError
@@ -20,6 +20,9 @@ from store_svc.ticks.adopt import adopt
 from store_svc.ticks.place import BEGIN, Hole, Place
 from store_svc.ticks.streams import CURSOR, CursorMoved, TickStreams
 
+if TYPE_CHECKING:
+    from store_svc.ticks.archive import Archive
+
 log = logging.getLogger(__name__)
 
 FIRST_BACKOFF, LAST_BACKOFF = 0.1, 2.0
@@ -29,31 +32,8 @@ class StaleEpoch(Exception):
     """The market service's stream is older than what is stored: its entries would be refused."""
 
 
-class Archived(Protocol):
-    """What an archive knows of the ticks that Redis may have lost."""
-
-    @property
-    def newest(self) -> Place: ...  # noqa: D102
-    def mark(self, symbol: str) -> Place | None: ...  # noqa: D102
-    def missing(self, epoch: int, after: int, through: int) -> list[tuple[int, int]]: ...  # noqa: D102
-    def note(self, found: Sequence[Hole]) -> None: ...  # noqa: D102
-
-
-class NotArchived:
-    """Knows none."""
-
-    newest = BEGIN
-
-    def mark(self, _: str) -> Place | None:
-        """Give no place."""
-        return None
-
-    def missing(self, _: int, after: int, through: int) -> list[tuple[int, int]]:
-        """Miss all of it."""
-        return [(after, through)] if after < through else []
-
-    def note(self, _: Sequence[Hole]) -> None:
-        """Note nothing: it would not outlive Redis."""
+class ArchiveAway(Exception):
+    """The archive does not say what it has, or cannot note what is lost."""
 
 
 class TickRecorder:
@@ -63,7 +43,11 @@ class TickRecorder:
     """
 
     def __init__(
-        self, streams: TickStreams, subscribe: object, archive: Archived, day_began: Callable[[], None] = lambda: None
+        self,
+        streams: TickStreams,
+        subscribe: object,
+        archive: "Archive | None",
+        day_began: Callable[[], None] = lambda: None,
     ) -> None:
         self.stored = BEGIN
         # The newest place that was ever stored, as far as we saw.
@@ -74,7 +58,8 @@ class TickRecorder:
         self._archive = archive
         self._day_began = day_began
         self._days: dict[str, tuple[int, str]] = {}
-        self._trouble = "redis: not asked yet"
+        # What a try ran into, and what the log has of it: every try begins well, also one that ends like the last.
+        self._trouble = self._reported = "redis: not asked yet"
         self._warning = ""
 
     @property
@@ -91,14 +76,13 @@ class TickRecorder:
                 await self._record()
             except (RedisError, OSError, TimeoutError) as error:
                 self._is_down(f"redis: {error}")
-            except (StaleEpoch, CursorMoved) as error:
+            except (StaleEpoch, CursorMoved, ArchiveAway) as error:
                 self._is_down(str(error))
             except grpc.aio.AioRpcError as error:
-                # The market service lost its newest ticks, and numbers new ones like them: those
-                # that repeat a number are not stored. It is waited for until it is past them.
-                if error.code() is not grpc.StatusCode.OUT_OF_RANGE:
-                    raise
-                self._is_down(f"market service: {error.details()}")
+                # Out of range: the market service lost its newest ticks, and numbers new ones like
+                # them: those that repeat a number are not stored. It is waited for until it is past
+                # them. Whatever else it is, orders are stored meanwhile.
+                self._is_down(f"market service: {error.details() or error.code().name}", error.code().name)
             backoff = FIRST_BACKOFF if self.stored != before else min(2 * backoff, LAST_BACKOFF)
             await asyncio.sleep(backoff)
 
@@ -106,10 +90,16 @@ class TickRecorder:
         self.stored = place
         self.newest = max(self.newest, place)
 
-    def _is_down(self, why: str) -> None:
-        if why != self._trouble:
-            log.warning("cannot store ticks, trying again", extra={"why": why})
+    def _is_down(self, why: str, fault: str = "") -> None:
         self._trouble = why
+        if (fault or why) != self._reported:
+            log.warning("cannot store ticks, trying again", extra={"why": why})
+        self._reported = fault or why
+
+    def _is_well(self) -> None:
+        if self._reported:
+            log.info("recording ticks", extra={"epoch": self.stored.epoch, "seq": self.stored.seq})
+        self._reported = ""
 
     async def _record(self) -> None:
         """Follow on from what Redis has, until something breaks."""
@@ -120,7 +110,6 @@ class TickRecorder:
         policy = await self._streams.eviction()
         self._warning = policy and f"redis: maxmemory-policy {policy} throws ticks away: set it to noeviction"
         self._trouble = ""
-        log.info("recording ticks", extra={"epoch": self.stored.epoch, "seq": self.stored.seq})
         request = SubscribeTicksRequest(after=self.stored.cursor, delivery=DELIVERY_EVERY)
         replies = follow(self._subscribe, request, SubscribeTicksResponse, self.link)
         async with contextlib.aclosing(replies):
@@ -140,9 +129,10 @@ class TickRecorder:
         elif await self._streams.read_cursor() != self.stored:
             # A Redis that is down, or was emptied, shows while the market is quiet too.
             raise CursorMoved
+        self._is_well()
 
     def _check_epoch(self, epoch: int) -> None:
-        newest = max(self.stored, self._archive.newest).epoch
+        newest = self._known.epoch
         if epoch < newest:
             raise StaleEpoch(
                 f"market service: its stream (epoch {epoch}) is older than the stored one (epoch {newest});"
@@ -151,18 +141,28 @@ class TickRecorder:
 
     async def _declare(self, resume: Place, why: str) -> None:
         """Note the holes up to a place: what is not archived either."""
-        after = self._known_before(resume.epoch)
-        same = after.epoch == resume.epoch
-        found = await (self._missing(after, resume.seq, why) if same else self._between(after, resume, why))
+        try:
+            found = await self._lost(resume, why)
+            if found and self._archive:
+                await asyncio.to_thread(self._archive.note, found)
+        except OSError as error:
+            raise ArchiveAway(f"archive: {error}") from error
         for hole in found:
             log.error("ticks were lost to storage", extra={"why": why, "after": hole.after, "resume": hole.resume})
-        if found:
-            await asyncio.to_thread(self._archive.note, found)
-            await self._streams.note(found)
+        await self._streams.note(found)
+
+    async def _lost(self, resume: Place, why: str) -> list[Hole]:
+        after = self._known_before(resume.epoch)
+        same = after.epoch == resume.epoch
+        return await (self._missing(after, resume.seq, why) if same else self._between(after, resume, why))
+
+    @property
+    def _known(self) -> Place:
+        return max(self.stored, self._archive.newest if self._archive else BEGIN)
 
     def _known_before(self, epoch: int) -> Place:
         """Give the place up to which ticks were stored when the stream came to where this life of it goes on."""
-        known = max(self.stored, self._archive.newest)
+        known = self._known
         if known.epoch == epoch:
             known = self.stored  # what is archived of this life is taken out of the hole
         return known if known != BEGIN else Place(epoch, 0)
@@ -178,8 +178,9 @@ class TickRecorder:
         return [*lost, joint, *lacking[joins:]]
 
     async def _missing(self, after: Place, through: int, why: str) -> list[Hole]:
-        epoch = after.epoch
-        pairs = await asyncio.to_thread(self._archive.missing, epoch, after.seq, through)
+        epoch, pairs = after.epoch, [(after.seq, through)] if after.seq < through else []
+        if self._archive:
+            pairs = await self._archive.missing(epoch, after.seq, through)
         return [Hole(Place(epoch, left), Place(epoch, right), why) for left, right in pairs]
 
     async def _append(self, ticks: Sequence[Tick], to: Place) -> None:
@@ -191,7 +192,7 @@ class TickRecorder:
             self._day_began()
 
     def _is_archived(self, tick: Tick, epoch: int) -> bool:
-        mark = self._archive.mark(tick.symbol)
+        mark = self._archive.mark(tick.symbol) if self._archive else None
         return mark is not None and Place(epoch, tick.seq) <= mark
 
     async def _begun(self, ticks: Sequence[Tick], epoch: int) -> dict[Place, str]:

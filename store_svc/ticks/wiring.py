@@ -15,7 +15,7 @@ from arbig.errors import ConfigError
 from arbig.stream.v1.stream_pb2 import Cursor
 from store_svc.ticks.archiver import MISSING, Archiver
 from store_svc.ticks.history import TickHistory
-from store_svc.ticks.recorder import NotArchived, TickRecorder
+from store_svc.ticks.recorder import TickRecorder
 from store_svc.ticks.service import TickHistoryService
 from store_svc.ticks.streams import TickStreams
 from store_svc.ticks.valkey import EmbeddedValkey
@@ -81,7 +81,7 @@ def open_ticks(settings: Settings, subscribe: object) -> Ticks | NoTicks:
     server = None if settings.store.redis else EmbeddedValkey(settings.directory("store"))
     streams = TickStreams(open_redis(settings.store, server.url if server else settings.store.redis))
     archiver = Archiver(streams, archive, settings.store.tick_days, missing)
-    recorder = TickRecorder(streams, subscribe, archive or NotArchived(), archiver.wake)
+    recorder = TickRecorder(streams, subscribe, archive, archiver.wake)
     return Ticks(recorder, archiver, TickHistory(streams, archive, lambda: recorder.newest), server)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +14,7 @@ from redis.asyncio import Redis
 
 from arbig.stream.v1.stream_pb2 import Cursor
 from store_svc.ticks import archiver, files
-from store_svc.ticks.archive import Archive
+from store_svc.ticks.archive import Archive, TickFile
 from store_svc.ticks.place import Entry, Place
 from tests.servers import Server
 from tests.store_svc.mesh import EPOCH
@@ -171,8 +172,26 @@ def test_what_no_file_has_is_known_exactly(
         half = len(seqs) // 2 if symbol > "c" else 0
         for part in filter(None, (seqs[:half], seqs[half:])):
             asyncio.run(written(archive, symbol, part))
-    missing = [seq for left, right in archive.missing(EPOCH, after, through) for seq in range(left + 1, right + 1)]
+    pairs = asyncio.run(archive.missing(EPOCH, after, through))
+    missing = [seq for left, right in pairs for seq in range(left + 1, right + 1)]
     assert missing == [seq for seq in range(after + 1, through + 1) if seq not in stored]
+
+
+class OfTheLoop(dict[str, list[TickFile]]):
+    """Files that only the loop may look at: it adds to them."""
+
+    def values(self) -> Any:
+        """Give them, on the loop."""
+        asyncio.get_running_loop()
+        return super().values()
+
+
+async def test_what_is_missing_is_found_while_files_are_added(tmp_path: Path) -> None:
+    """The thread that reads files has a list of its own."""
+    archive = Archive(tmp_path)
+    await written(archive, "au2604", range(1, 10, 2))
+    archive._files = OfTheLoop(archive._files)
+    assert await archive.missing(EPOCH, 5, 9) == [(5, 6), (7, 8)]
 
 
 SERVICE = """

@@ -18,7 +18,7 @@ from arbig.channel import open_channel
 from arbig.config import Store
 from arbig.market.v1.market_pb2 import Tick
 from arbig.market.v1.market_pb2_grpc import MarketServiceStub
-from store_svc.ticks.recorder import NotArchived, TickRecorder
+from store_svc.ticks.recorder import TickRecorder
 from store_svc.ticks.streams import CURSOR, TickStreams
 from store_svc.ticks.wiring import open_redis
 from tests.servers import Server, start_redis
@@ -74,7 +74,7 @@ async def test_a_recorder_of_ticks_that_is_told_to_stop_stops(own_redis: Server,
         for steps in range(60):
             async with open_redis(Store(timeout_seconds=2.0), own_redis.url) as redis:
                 task = asyncio.create_task(
-                    TickRecorder(TickStreams(redis), MarketServiceStub(channel).SubscribeTicks, NotArchived()).run()
+                    TickRecorder(TickStreams(redis), MarketServiceStub(channel).SubscribeTicks, None).run()
                 )
                 for _ in range(steps):
                     await asyncio.sleep(0)
