@@ -27,9 +27,12 @@ MISSING = "ticks are not archived: pyarrow is not installed: pip install 'arbig[
 
 
 class Archiver:
-    """Moves what is over from Redis to the archive, or, without one, keeps the newest `days` trading days."""
+    """Moves what is over from Redis to the archive, or, without one, keeps the newest `days` trading days.
 
-    def __init__(self, streams: TickStreams, archive: "Archive | None", days: int, reason: str = "") -> None:
+    None keeps them all.
+    """
+
+    def __init__(self, streams: TickStreams, archive: "Archive | None", days: int | None, reason: str = "") -> None:
         self.reason = reason
         self._streams = streams
         self._archive = archive
@@ -57,9 +60,12 @@ class Archiver:
         if not every:
             return
         if self._archive is None:
-            await self._trim_by_age(stored, every)
+            if self._kept_days is not None:
+                await self._trim_by_age(stored, every, self._kept_days)
             return
-        troubles = [await self._move(self._archive, segments, every[-1].trading_day) for segments in stored.values()]
+        # Not that of the segment that began last: a quiet symbol's first snapshot is of the day before.
+        today = max(every, key=lambda one: one.last).trading_day
+        troubles = [await self._move(self._archive, segments, today) for segments in stored.values()]
         self.reason = next(filter(None, troubles), "")
 
     async def _move(self, archive: "Archive", segments: Sequence[Segment], today: str) -> str:
@@ -91,13 +97,13 @@ class Archiver:
             first = next((one.first for one in segments if one.last > mark), segments[-1].first)
             await self._streams.trim_days(symbol, first)
 
-    async def _trim_by_age(self, stored: Mapping[str, Sequence[Segment]], every: Sequence[Segment]) -> None:
+    async def _trim_by_age(self, stored: Mapping[str, Sequence[Segment]], every: Sequence[Segment], days: int) -> None:
         """Remove what is older than the days kept, and say so first: somebody may be reading it."""
-        kept = list(dict.fromkeys(one.trading_day for one in reversed(every)))[: self._kept_days]
+        kept = sorted({one.trading_day for one in every})[-days:]
         first = next(one.first for one in every if one.trading_day in kept)
         if first == every[0].first:
             return
-        why = f"older than the {self._kept_days} trading days kept"
+        why = f"older than the {days} trading days kept"
         await self._streams.note([Hole(BEGIN, Place(first.epoch, first.seq - 1), why)])
         for symbol, segments in stored.items():
             await self._streams.trim(symbol, first, approximate=False)

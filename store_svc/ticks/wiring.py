@@ -80,7 +80,9 @@ def open_ticks(settings: Settings, subscribe: object) -> Ticks | NoTicks:
         return NoTicks(archive)
     server = None if settings.store.redis else EmbeddedValkey(settings.directory("store"))
     streams = TickStreams(open_redis(settings.store, server.url if server else settings.store.redis))
-    archiver = Archiver(streams, archive, settings.store.tick_days, missing)
+    # Days that are in files already must not lack those that come before pyarrow is there again.
+    keeps_all = bool(missing) and any(_archive_directory(settings).glob("*/*.parquet"))
+    archiver = Archiver(streams, archive, None if keeps_all else settings.store.tick_days, missing)
     recorder = TickRecorder(streams, subscribe, archive, archiver.wake)
     return Ticks(recorder, archiver, TickHistory(streams, archive, lambda: recorder.newest), server)
 
@@ -92,8 +94,12 @@ def _open_archive(settings: Settings) -> "tuple[Archive | None, str]":
         return None, MISSING
     from store_svc.ticks.archive import Archive  # noqa: PLC0415 - pyarrow is an optional extra
 
+    return Archive(_archive_directory(settings)), ""
+
+
+def _archive_directory(settings: Settings) -> Path:
     chosen = settings.store.archive
-    return Archive(Path(chosen) if chosen else settings.directory("store") / "archive"), ""
+    return Path(chosen) if chosen else settings.directory("store") / "archive"
 
 
 def open_redis(store: Store, url: str) -> Redis:

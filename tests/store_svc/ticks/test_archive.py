@@ -117,6 +117,32 @@ async def test_without_pyarrow_the_status_says_how_to_get_it(
         await made.until_ticks_stored()
 
 
+async def test_when_pyarrow_is_gone_redis_keeps_what_files_should_have(
+    own_redis: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A site that has files has been promised more than the newest days."""
+    await written(Archive(tmp_path / "store" / "archive"), "au2604", [1])
+    monkeypatch.setattr("store_svc.ticks.wiring.find_spec", lambda _: None)
+    looked: list[None] = []
+    look = archiver.Archiver._look
+
+    async def counted(self: archiver.Archiver) -> None:
+        await look(self)
+        looked.append(None)
+
+    monkeypatch.setattr(archiver.Archiver, "_look", counted)
+    async with ticking(tmp_path, own_redis.url, tick_days=1) as made, made.quoting(), made.storing():
+        for day in DAYS:
+            published(made, day)
+        await made.until_ticks_stored()
+        looked.clear()
+        async with asyncio.timeout(20):
+            while not looked:
+                made.market.publish("au2604", day=f"2026041{made.market.feed.head % 10}")
+                await asyncio.sleep(0.02)
+        assert await in_redis(own_redis.url) >= 2700
+
+
 async def test_an_archive_that_cannot_be_written_is_the_reason_and_redis_keeps_all(
     own_redis: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
