@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import closing
+from itertools import chain
 
 from arbig.config import Settings
 from arbig.fanout import Feed
@@ -18,10 +19,12 @@ from market_svc.tape import Tape
 def recall(tape: Tape, size: int) -> Feed:
     """Make the feed that the tape was, with its newest `size` ticks at hand and the older ones on the tape."""
     recorded = tape.recall(size)
-    head = recorded[0].tick.seq - 1 if recorded else 0
+    oldest = next(recorded, None)
+    head = oldest.tick.seq - 1 if oldest else 0
     feed = Feed(tape.epoch, size, head, archive=tape.read, kept_from=lambda: tape.oldest)
-    for tick, data in recorded:
+    for tick, data in chain([oldest] if oldest else [], recorded):
         feed.append(tick.symbol, data)
+        feed.wake()  # for each: the feed holds what it has not shown, and the tape may be much longer than the ring
     return feed
 
 

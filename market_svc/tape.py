@@ -10,11 +10,12 @@ import asyncio
 import logging
 import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from arbig.errors import ConfigError
+from arbig.durable import sync_directory
 from arbig.fanout import Kept
 from arbig.market.v1.market_pb2 import Tick
 from market_svc.reel import Reel, payload, split
@@ -42,7 +43,7 @@ class Tape:
         self.epoch = self._choose_epoch(now_ms)
         self._directory = directory / str(self.epoch)
         self._directory.mkdir(parents=True, exist_ok=True)
-        (self._directory / "open").write_text(_boot_id())
+        self._mark_open()
         self._file: IO[bytes] | None = None
         self._day = ""
         self._reels = [Reel(path) for path in sorted(self._directory.glob("*.ticks"))]
@@ -58,24 +59,27 @@ class Tape:
             return max(now_ms, epochs[-1] + 1)
         return epochs[-1]
 
-    def recall(self, ticks: int) -> list[Recorded]:
+    def _mark_open(self) -> None:
+        """Note on the disk that the tape is open: a power cut may take its end."""
+        with (self._directory / "open").open("w") as mark:
+            mark.write(_boot_id())
+            mark.flush()
+            os.fsync(mark.fileno())
+        sync_directory(self._directory)
+        sync_directory(self._root)
+
+    def recall(self, ticks: int) -> Iterator[Recorded]:
         """Give the newest ticks, at least `ticks` where there are so many, the oldest first.
 
         An end that a killed process tore off is cut from the file.
         """
-        recalled: list[Recorded] = []
+        recalled: list[bytes] = []
         for reel in reversed(self._reels):
-            path = reel.path
-            whole = path.read_bytes()
-            elements = list(split(whole))
-            if (size := sum(map(len, elements))) < len(whole):
-                log.warning("torn end cut from the tape", extra={"file": path.name, "bytes": len(whole) - size})
-                with path.open("r+b") as file:
-                    file.truncate(size)
-            recalled[:0] = [Recorded(Tick.FromString(payload(data)), data) for data in elements]
+            recalled[:0] = _whole_elements(reel.path)
             if len(recalled) >= ticks:
                 break
-        return recalled
+        # One at a time: a tick takes several times the memory of its element.
+        return (Recorded(Tick.FromString(payload(data)), data) for data in recalled)
 
     @property
     def oldest(self) -> int:
@@ -83,8 +87,7 @@ class Tape:
         return self._reels[0].first - 1 if self._reels else 0
 
     async def read(self, seq: int, limit: int) -> list[Kept]:
-        """Give at most `limit` ticks after `seq`, the oldest that are left; also what was not flushed yet."""
-        self.flush()
+        """Give at most `limit` ticks after `seq` that were flushed, the oldest that are left."""
         reels = [
             reel
             for reel, after in zip(self._reels, [*self._reels[1:], None], strict=True)
@@ -93,22 +96,21 @@ class Tape:
         return await asyncio.get_running_loop().run_in_executor(self._reader, _read, reels, seq, limit)
 
     def append(self, seq: int, trading_day: str, data: bytes) -> None:
-        """Write an element; `flush` must follow before followers see it."""
+        """Write an element; `flush` must follow before followers see it. Raises OSError."""
         if trading_day != self._day or self._file is None:
             self._file = self._open(seq, trading_day)
         self._file.write(data)
 
     def _open(self, seq: int, trading_day: str) -> IO[bytes]:
         if self._file:
+            self._file.flush()
+            os.fsync(self._file.fileno())
             self._file.close()
         # The number first: names sort in the order of the stream, also when a day comes back.
         if not self._reels or self._reels[-1].trading_day != trading_day:
             self._reels.append(Reel(self._directory / f"{seq:015d}-{trading_day}.ticks"))
         path = self._reels[-1].path
-        try:
-            file = path.open("ab", buffering=1 << 20)
-        except OSError as error:
-            raise ConfigError(f"the tape {path} cannot be written: {error.strerror}") from error
+        file = path.open("ab", buffering=1 << 20)
         self._day = trading_day
         log.info("tape opened", extra={"file": path.name})
         self._prune()
@@ -124,7 +126,7 @@ class Tape:
                 shutil.rmtree(old)
 
     def flush(self) -> None:
-        """Hand what was appended to the operating system."""
+        """Hand what was appended to the operating system; raises OSError."""
         if self._file:
             self._file.flush()
 
@@ -134,8 +136,19 @@ class Tape:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
+            sync_directory(self._directory)
         self._reader.shutdown()
         (self._directory / "open").unlink(missing_ok=True)
+
+
+def _whole_elements(path: Path) -> list[bytes]:
+    whole = path.read_bytes()
+    elements = list(split(whole))
+    if (size := sum(map(len, elements))) < len(whole):
+        log.warning("torn end cut from the tape", extra={"file": path.name, "bytes": len(whole) - size})
+        with path.open("r+b") as file:
+            file.truncate(size)
+    return elements
 
 
 def _read(reels: list[Reel], seq: int, limit: int) -> list[Kept]:

@@ -9,11 +9,11 @@ from typing import IO
 
 from sqlalchemy import Connection, func, select
 
+from arbig.durable import sync_directory
 from store_svc.backups.file import TABLES, BackupError, Manifest, Place, version, writing
 from store_svc.backups.progress import Step, silent
 from store_svc.backups.rows import lines
 from store_svc.database import Database
-from store_svc.durable import sync_directory
 from store_svc.tables.migrate import migrated
 from store_svc.tables.schema import sequences, streams
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from arbig.durable import sync_directory
 from arbig.market.v1.market_pb2 import Tick
-from store_svc.durable import sync_directory
 from store_svc.ticks.parquet import COLUMNS, RAW, compact, from_rows, to_time
 
 # The version of what is in a file, for whoever reads it one day.

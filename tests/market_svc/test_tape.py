@@ -1,5 +1,6 @@
 """The tape: a restart goes on with the same stream."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,53 @@ def test_a_clean_stop_keeps_the_epoch_over_a_reboot(tmp_path: Path, monkeypatch:
     tape.close()
     monkeypatch.setattr(tape_module, "_boot_id", lambda: "after the reboot")
     assert Tape(tmp_path, 2000).epoch == 1000
+
+
+def test_a_day_of_ticks_is_recalled_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsed ticks take several times the memory of the tape, and it may have a million."""
+    parsed: list[bytes] = []
+
+    def noted(data: bytes) -> bytes:
+        parsed.append(data)
+        return payload(data)
+
+    monkeypatch.setattr(tape_module, "payload", noted)
+    write(Tape(tmp_path, 1000), 1, 50)
+    recalled = Tape(tmp_path, 2000).recall(100)
+    assert next(recalled).tick.seq == 1
+    assert len(parsed) == 1
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Give the names of what is brought to the disk."""
+    names: list[str] = []
+    fsync = os.fsync
+
+    def noted(handle: int) -> None:
+        fsync(handle)
+        names.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    return names
+
+
+def test_the_mark_of_an_open_tape_is_on_the_disk(tmp_path: Path, synced: list[str]) -> None:
+    """Also after a clean stop: a power cut soon after the next start must not find the tape closed."""
+    Tape(tmp_path, 1000).close()
+    synced.clear()
+    Tape(tmp_path, 2000)
+    assert synced == ["open", "1000", tmp_path.name]
+
+
+def test_a_tape_that_is_closed_is_on_the_disk_with_all_its_days(tmp_path: Path, synced: list[str]) -> None:
+    """Its mark is gone then, and the epoch goes on after a power cut."""
+    tape = Tape(tmp_path, 1000)
+    synced.clear()
+    write(tape, 1, 3, "20261120")
+    write(tape, 4, 5, "20261123")
+    tape.close()
+    assert synced == [*(path.name for path in sorted(tmp_path.glob("*/*.ticks"))), "1000"]
 
 
 def test_recall_reaches_over_the_trading_day(tmp_path: Path) -> None:
@@ -133,14 +181,17 @@ async def test_a_follower_resumes_anywhere_on_the_tape(tmp_path: Path, monkeypat
     assert await followed(feed, 80, ["au2604"]) == list(range(81, 121, 2))
 
 
-async def test_ticks_still_in_the_buffer_are_read_too(tmp_path: Path) -> None:
-    """A follower far behind asks for the tape while a burst is being recorded."""
+async def test_ticks_still_in_the_buffer_are_not_read(tmp_path: Path) -> None:
+    """A process that is killed loses them, and its next life gives their numbers to others."""
     tape = Tape(tmp_path, 1000)
     feed = recall(tape, size=8)
     for seq in range(1, 31):
         data = element(Tick(seq=seq, symbol="au2604").SerializeToString())
         tape.append(seq, "20261123", data)
         feed.append("au2604", data)
+    assert [one.seq for one in await tape.read(0, 100)] == []
+    tape.flush()
+    feed.wake()
     assert await followed(feed, 0) == list(range(1, 31))
 
 
