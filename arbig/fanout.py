@@ -1,7 +1,7 @@
 """One numbered stream in memory, and any number of followers that are positions in it.
 
 An event is encoded once, as an element of the response's `repeated` field, and kept in a ring.
-A follower writes everything from its position to the head as one message and waits for more:
+A follower writes everything from its position to the newest as one message and waits for more:
 live, resume and gap are one path, events gather by themselves while a write is in flight, and a
 slow follower costs no memory.
 
@@ -50,6 +50,8 @@ Archive = Callable[[int, int], Awaitable[list[Kept]]]
 class Feed:
     """The newest `size` events of a stream, and the newest of each key.
 
+    `head` is the number of the newest event, `shown` of the newest one that followers may see.
+
     `archive(seq, limit)` gives the oldest events after `seq` that are kept elsewhere, for streams
     that keep more than the ring; `kept_from` says after which place it has them: the first one,
     unless told otherwise.
@@ -64,48 +66,52 @@ class Feed:
         kept_from: Callable[[], int] = lambda: 0,
     ) -> None:
         self.epoch = epoch
-        self.head = head
+        self.head = self.shown = head
         self.newest: dict[str, Kept] = {}
         self.counts: dict[str, int] = {}
         self.followers: dict[int, Follower] = {}
         self._archive = archive
         self._kept_from = kept_from
         self._first = head
+        self._hidden: list[Kept] = []
         self._ring: list[Kept | None] = [None] * size
         self._changed = asyncio.Event()
 
     @property
     def tail(self) -> int:
         """The place before the oldest event in the ring."""
-        return max(self._first, self.head - len(self._ring))
+        return max(self._first, self.shown - len(self._ring))
 
     @property
     def cursor(self) -> Cursor:
-        """The head's place."""
-        return Cursor(epoch=self.epoch, seq=self.head)
+        """The place of the newest event that followers may see."""
+        return Cursor(epoch=self.epoch, seq=self.shown)
 
     def append(self, key: str, data: bytes) -> None:
-        """Put the next event into the ring; followers hear of it at `wake`."""
+        """Give the next event its number; followers see nothing of it before `wake`."""
         self.head += 1
-        kept = Kept(self.head, key, data)
-        self._ring[self.head % len(self._ring)] = kept
-        self.newest[key] = kept
-        self.counts[key] = self.counts.get(key, 0) + 1
+        self._hidden.append(Kept(self.head, key, data))
 
     def wake(self) -> None:
         """Let the followers see what was appended."""
+        for kept in self._hidden:
+            self._ring[kept.seq % len(self._ring)] = kept
+            self.newest[kept.key] = kept
+            self.counts[kept.key] = self.counts.get(kept.key, 0) + 1
+        self._hidden.clear()
+        self.shown = self.head
         self._changed.set()
         self._changed = asyncio.Event()
 
     def between(self, seq: int, limit: int) -> list[Kept]:
         """At most `limit` events after `seq`, which must not lie before the tail."""
         size = len(self._ring)
-        stop = min(self.head, seq + limit)
+        stop = min(self.shown, seq + limit)
         first, last = (seq + 1) % size, (stop + 1) % size
         if stop == seq:
             return []
         parts = self._ring[first:last] if first < last else self._ring[first:] + self._ring[:last]
-        return cast("list[Kept]", parts)  # every place between tail and head is filled
+        return cast("list[Kept]", parts)  # every place between tail and `shown` is filled
 
     async def after(self, seq: int, limit: int) -> list[Kept]:
         """At most `limit` events after `seq`, from the archive or the ring: the oldest that are left."""
@@ -121,12 +127,12 @@ class Feed:
     async def changed(self, seq: int, seconds: float) -> bool:
         """Wait until there is something after `seq`; False if nothing came within `seconds`."""
         changed = self._changed
-        if self.head > seq:
+        if self.shown > seq:
             return True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await changed.wait()
-        return self.head > seq
+        return self.shown > seq
 
     @contextlib.contextmanager
     def follower(self, peer: str, keys: Iterable[str] = (), *, latest: bool = False) -> Iterator["Follower"]:
@@ -168,7 +174,7 @@ class Follower:
 
     def __init__(self, feed: Feed, peer: str, keys: frozenset[str], *, latest: bool) -> None:
         self.peer = peer
-        self.position = feed.head
+        self.position = feed.shown
         self.sent = self.dropped = self.gaps = 0
         self._feed = feed
         self._keys = keys
@@ -177,8 +183,8 @@ class Follower:
 
     @property
     def lag(self) -> int:
-        """How many events the follower is behind the head."""
-        return self._feed.head - self.position
+        """How many events the follower is behind what it may see."""
+        return self._feed.shown - self.position
 
     async def batches(
         self,
@@ -208,7 +214,7 @@ class Follower:
             quiet_until = clock() + heartbeat
 
     def _begin(self, snapshot: Callable[[], list[bytes]] | None) -> Iterator[Batch]:
-        self.position = self._feed.head
+        self.position = self._feed.shown
         items = snapshot() if snapshot else [kept.data for kept in sorted(self._newest(0))]
         cursor = self._cursor()
         self.sent += len(items)
@@ -225,10 +231,10 @@ class Follower:
             return None
         if after.epoch != feed.epoch:
             return self._gap(after, f"the stream began anew: epoch {feed.epoch}, not {after.epoch}")
-        if after.seq > feed.head:
-            raise OutOfRange(f"cursor {after.seq} lies ahead of the stream, which is at {feed.head}", "CURSOR_AHEAD")
+        if after.seq > feed.shown:
+            raise OutOfRange(f"cursor {after.seq} lies ahead of the stream, which is at {feed.shown}", "CURSOR_AHEAD")
         if after.seq < feed.oldest and not self._latest:
-            return self._gap(after, f"older than the {feed.head - feed.oldest} events kept")
+            return self._gap(after, f"older than the {feed.shown - feed.oldest} events kept")
         self.position = after.seq
         return None
 
@@ -240,7 +246,7 @@ class Follower:
         if kept[0].seq > self.position + 1:
             lost = self._cursor()
             self.position = kept[0].seq - 1
-            return self._declare(self._gap(lost, f"fell behind the {self._feed.head - self.position} events kept"))
+            return self._declare(self._gap(lost, f"fell behind the {self._feed.shown - self.position} events kept"))
         self.position = kept[-1].seq
         items = [one.data for one in kept if not self._keys or one.key in self._keys]
         self.sent += len(items)
@@ -253,7 +259,7 @@ class Follower:
         self.dropped += max(0, total - self._counted - len(items))
         self._counted = total
         self.sent += len(items)
-        self.position = self._feed.head
+        self.position = self._feed.shown
         return Batch(items, None, self._cursor()) if items else None
 
     def _newest(self, seq: int) -> list[Kept]:

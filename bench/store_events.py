@@ -73,6 +73,7 @@ class Journal(FakeTrade):
         self._link = link
         for event in events:
             self.feed.append("", element(event.SerializeToString()))
+        self.feed.wake()
 
     async def SubscribeEvents(self, request: tr.SubscribeEventsRequest, context: Any) -> AsyncIterator[bytes]:  # noqa: N802
         """Stream the journal."""

@@ -96,6 +96,7 @@ class Market:
             tick = Tick.FromString(data)
             tick.seq = seq
             self.feed.append(tick.symbol, element(tick.SerializeToString()))
+        self.feed.wake()
 
     async def SubscribeTicks(self, request: SubscribeTicksRequest, context: Any) -> AsyncIterator[bytes]:  # noqa: N802
         """Stream them."""

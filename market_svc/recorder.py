@@ -1,7 +1,9 @@
 """A snapshot's way into the stream: numbered, encoded once, on the tape, then seen by followers."""
 
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 
 from arbig.fanout import Feed, element
 from market_svc.depth import BadDepthError, tick_from_ctp
@@ -32,12 +34,24 @@ class Recorder:
             log.warning("depth rejected", extra={"why": str(error)})
             return
         data = element(tick.SerializeToString())
-        self._tape.append(seq, tick.trading_day, data)
+        with _or_end():
+            self._tape.append(seq, tick.trading_day, data)
         self._feed.append(tick.symbol, data)
         self.trading_day = tick.trading_day
         self.last_at = time.monotonic()
 
     def flush(self) -> None:
         """Let followers see what was recorded: on the tape first, so that a restart knows it too."""
-        self._tape.flush()
+        with _or_end():
+            self._tape.flush()
         self._feed.wake()
+
+
+@contextlib.contextmanager
+def _or_end() -> Iterator[None]:
+    """Say why the service ends: what a restart does not know must not be seen, nor its number given again."""
+    try:
+        yield
+    except OSError as error:
+        log.error("the tape cannot be written: the market service ends", extra={"why": str(error)})
+        raise

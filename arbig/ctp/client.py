@@ -40,11 +40,19 @@ class _Pending:
 class Client:
     """A connection to a front that the library keeps up; log in again after each `connected`."""
 
-    def __init__(self, module: ModuleType, api: Any, on_push: Callable[[Push], None]) -> None:
+    def __init__(
+        self,
+        module: ModuleType,
+        api: Any,
+        on_push: Callable[[Push], None],
+        on_batch: Callable[[], None] = lambda: None,
+    ) -> None:
         self.api = api
         self.structs = module
         self.down_reason = "not connected yet"
         self._on_push = on_push
+        self._on_batch = on_batch
+        self._failed = False
         self._pending: dict[int, _Pending] = {}
         self._next_id = 0
         self._querying = asyncio.Lock()
@@ -109,6 +117,19 @@ class Client:
                         raise
                 await asyncio.sleep(QUERY_RETRY_SECONDS)
 
+    def take_all(self, batch: list[Any]) -> None:
+        """Route some callbacks, on the loop; none after one that failed, on which the service ends.
+
+        To go on behind what was lost would be to leave it out in silence.
+        """
+        if self._failed:
+            return
+        self._failed = True  # until all is well
+        for item in batch:
+            self.take(item)
+        self._on_batch()
+        self._failed = False
+
     def take(self, item: Any) -> None:
         """Route one callback, on the loop."""
         match item:
@@ -171,14 +192,8 @@ async def open_client(
         if kind == "market"
         else module.CThostFtdcTraderApi.CreateFtdcTraderApi(f"{flow}/", True)
     )
-    client = Client(module, api, on_push)
-
-    def handle(batch: list[Any]) -> None:
-        for item in batch:
-            client.take(item)
-        on_batch()
-
-    inbox: Inbox[Any] = Inbox(handle)
+    client = Client(module, api, on_push, on_batch)
+    inbox: Inbox[Any] = Inbox(client.take_all)
     spi = make_spi(base, inbox.put, copiers, simulation=simulation)
     api.RegisterSpi(spi)  # the API does not keep it alive: `spi` must live as long
     if kind == "trade":

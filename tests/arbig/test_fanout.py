@@ -17,6 +17,7 @@ def feed_of(count: int, size: int = 8, keys: str = "a") -> Feed:
     feed = Feed(EPOCH, size)
     for number in range(1, count + 1):
         feed.append(keys[number % len(keys)], b"%d" % number)
+    feed.wake()
     return feed
 
 
@@ -42,6 +43,25 @@ async def test_a_follower_gets_everything_after_its_cursor_once_and_in_order() -
         feed.append("a", b"6")
         feed.wake()
         assert await take(batches, 1) == [b"6"]
+
+
+async def test_what_is_appended_is_not_seen_before_the_wake() -> None:
+    """By nobody, in no way: it may not be on the disk yet."""
+    feed = feed_of(5, size=8)
+    for number in range(6, 30):
+        feed.append("new", b"%d" % number)
+    assert (feed.head, feed.cursor.seq, feed.tail, feed.counts) == (29, 5, 0, {"a": 5})
+    assert list(feed.newest) == ["a"]
+    assert [kept.seq for kept in feed.between(0, 100)] == [1, 2, 3, 4, 5]
+    for latest in (False, True):
+        with feed.follower("peer", latest=latest) as follower:
+            assert await take(follower.batches(None), 1) == [b"5"]
+            batch = await anext(follower.batches(at(5), heartbeat=0.001))
+            assert (batch.items, batch.cursor, follower.lag) == ([], at(5), 0)
+            with pytest.raises(OutOfRange):
+                await anext(follower.batches(at(6)))
+    feed.wake()
+    assert (feed.cursor.seq, feed.tail, feed.newest["new"].seq) == (29, 21, 29)
 
 
 async def test_a_cursor_older_than_the_ring_is_a_declared_gap_and_then_all_that_is_kept() -> None:
@@ -163,6 +183,7 @@ async def test_older_events_come_from_the_archive_without_a_gap() -> None:
     feed = Feed(EPOCH, 8, archive=archive)
     for number in range(1, 21):
         feed.append("a", b"%d" % number)
+    feed.wake()
     with feed.follower("peer") as follower:
         assert await take(follower.batches(at(1)), 19) == [b"%d" % number for number in range(2, 21)]
 
@@ -178,6 +199,7 @@ async def test_events_that_even_the_archive_lost_are_a_declared_gap() -> None:
     feed = Feed(EPOCH, 8, archive=archive, kept_from=lambda: 4)
     for number in range(1, 21):
         feed.append("a", b"%d" % number)
+    feed.wake()
     assert feed.oldest == 4
     with feed.follower("peer") as follower:
         heard: list[object] = []
@@ -193,6 +215,7 @@ async def test_a_batch_reads_as_the_response_of_the_contract() -> None:
     feed = Feed(EPOCH, 8)
     for seq in (1, 2):
         feed.append("au2604", element(Tick(seq=seq, symbol="au2604" * 40).SerializeToString()))
+    feed.wake()
     with feed.follower("peer") as follower:
         batch = await anext(follower.batches(at(0)))
         response = SubscribeTicksResponse.FromString(batch.response(SubscribeTicksResponse, dropped=4))

@@ -68,6 +68,23 @@ async def test_an_answer_that_nobody_waits_for_is_a_push(client: Client, pushes:
     assert [(push.name, push.error_id, push.request_id) for push in pushes] == [("OnRspQryOrder", 31, 99)]
 
 
+async def test_nothing_is_taken_behind_a_callback_that_failed(api: Api) -> None:
+    """The service ends on it: what came behind must not hide what is lost, in this batch or the next."""
+    taken: list[str] = []
+
+    def on_push(push: Push) -> None:
+        if push.name == "bad":
+            raise OSError("no space left")
+        taken.append(push.name)
+
+    client = Client(ModuleType("vendor"), api, on_push, lambda: taken.append("batch"))
+    client.take_all([Push("one", {}), Push("two", {})])
+    with pytest.raises(OSError, match="no space"):
+        client.take_all([Push("three", {}), Push("bad", {}), Push("four", {})])
+    client.take_all([Push("five", {})])
+    assert taken == ["one", "two", "batch", "three"]
+
+
 async def test_an_error_answer_is_raised(client: Client, api: Api) -> None:
     """With CTP's number and text."""
     asking = asyncio.ensure_future(client.query("ReqQryOrder", None))
