@@ -82,7 +82,9 @@ class TickRecorder:
                 # Out of range: the market service lost its newest ticks, and numbers new ones like
                 # them: those that repeat a number are not stored. It is waited for until it is past
                 # them. Whatever else it is, orders are stored meanwhile.
-                self._is_down(f"market service: {error.details() or error.code().name}", error.code().name)
+                code, lost = error.code(), error.code() is grpc.StatusCode.OUT_OF_RANGE
+                why = f"market service: {error.details() or code.name}"
+                self._is_down(why, code.name, logging.ERROR if lost else logging.WARNING)
             backoff = FIRST_BACKOFF if self.stored != before else min(2 * backoff, LAST_BACKOFF)
             await asyncio.sleep(backoff)
 
@@ -90,10 +92,10 @@ class TickRecorder:
         self.stored = place
         self.newest = max(self.newest, place)
 
-    def _is_down(self, why: str, fault: str = "") -> None:
+    def _is_down(self, why: str, fault: str = "", level: int = logging.WARNING) -> None:
         self._trouble = why
         if (fault or why) != self._reported:
-            log.warning("cannot store ticks, trying again", extra={"why": why})
+            log.log(level, "cannot store ticks, trying again", extra={"why": why, "stored": self.stored})
         self._reported = fault or why
 
     def _is_well(self) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from arbig.log import facts
 from arbig.server import serve
 from store_svc.ticks import recorder
 from store_svc.ticks.archive import Archive
 from store_svc.ticks.history import TickHistory, TicksAway
-from store_svc.ticks.place import BEGIN
+from store_svc.ticks.place import BEGIN, Place
 from store_svc.ticks.replay import Range
 from store_svc.ticks.streams import CURSOR
 from tests.servers import Server
@@ -82,7 +83,10 @@ class Counted(FakeMarket):
 async def test_a_fault_that_stands_is_logged_once(
     own_redis: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However often it is met, and whatever numbers it says; and so is its end."""
+    """However often it is met, and whatever numbers it says; and so is its end.
+
+    A market service behind what is stored lost ticks, and numbers others like them: an error.
+    """
     caplog.set_level(logging.INFO)
     monkeypatch.setattr(recorder, "FIRST_BACKOFF", 0.01)
     monkeypatch.setattr(recorder, "LAST_BACKOFF", 0.01)
@@ -97,6 +101,9 @@ async def test_a_fault_that_stands_is_logged_once(
                     await asyncio.sleep(0.01)
             logged = [one.message for one in caplog.records if one.name == recorder.__name__]
             assert logged == ["cannot store ticks, trying again"]
+            [error] = [one for one in caplog.records if one.levelno == logging.ERROR]
+            assert facts(error)["stored"] == Place(EPOCH, 5)
+            assert "cursor 5 lies ahead of the stream, which is at" in str(facts(error)["why"])
             market.publish(*["au2604"] * 7)
             await made.until_ticks_stored()
     logged = [one.message for one in caplog.records if one.name == recorder.__name__]
