@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from arbig.log import facts
 from store_svc.ticks.streams import GAPS
 from tests.servers import Server, start_redis
 from tests.store_svc.mesh import EPOCH, FakeMarket
@@ -74,7 +75,7 @@ async def test_what_nobody_has_any_more_is_a_hole_of_exactly_those(own_redis: Se
         kept_from = made.market.feed.tail
         assert gaps_of(answers) == [(900, kept_from)]
         assert seqs_of(answers) == [*range(1, 901), *range(kept_from + 1, 2_002)]
-        # The archive remembers it, and a Redis that loses everything again changes nothing.
+        # A Redis that loses everything again changes nothing.
         async with made.quoting(), made.storing():
             await emptied(own_redis.url)
             made.market.publish("au2604", day=DAYS[1])
@@ -104,19 +105,21 @@ async def test_another_life_of_the_stream_is_a_hole_between_the_two(own_redis: S
     async with ticking(tmp_path, own_redis.url) as made:
         for epoch in (EPOCH, EPOCH + 5):
             made.market = FakeMarket(epoch=epoch)
-            made.market.publish(*chosen(500))
+            made.market.publish(*chosen(500), day=DAYS[0])
             async with made.quoting(), made.storing():
                 await made.until_ticks_stored()
                 if epoch != EPOCH:
-                    await until_archived(made, 3)
+                    # With files of the new life too, nothing else says where the old one ended.
+                    made.market.publish("au2604", day=DAYS[1])
+                    await until_archived(made, 6)
                     await emptied(own_redis.url)
-                    made.market.publish("au2604")
+                    made.market.publish("au2604", day=DAYS[1])
                     await made.until_ticks_stored()
                 answers = await replayed(made)
         [gap] = [answer.gap for answer in answers if answer.HasField("gap")]
         assert (gap.after.epoch, gap.after.seq) == (EPOCH, 500)
         assert (gap.resume.epoch, gap.resume.seq) == (EPOCH + 5, 0)
-        assert seqs_of(answers) == [*range(1, 501), *range(1, 502)]
+        assert seqs_of(answers) == [*range(1, 501), *range(1, 503)]
 
 
 async def test_an_old_life_that_only_the_archive_remembers_is_joined_to_the_new_one(
@@ -160,8 +163,10 @@ async def test_a_redis_killed_without_persistence_is_whole_again(tmp_path: Path)
                 assert await client.hgetall(GAPS) == {}
 
 
-async def test_another_storage_on_the_same_redis_is_noticed(own_redis: Server, tmp_path: Path) -> None:
-    """Two writers hinder each other, and lose nothing."""
+async def test_another_storage_on_the_same_redis_is_noticed(
+    own_redis: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two writers hinder each other, say why, and lose nothing."""
     async with (
         ticking(tmp_path / "one", own_redis.url, archive="none") as one,
         ticking(tmp_path / "two", own_redis.url, archive="none") as two,
@@ -170,9 +175,10 @@ async def test_another_storage_on_the_same_redis_is_noticed(own_redis: Server, t
         async with one.quoting(), two.quoting(), one.storing():
             await one.until(lambda status: status.ready)  # it has its tables
             async with two.storing():
-                for _ in range(20):
-                    one.market.publish(*chosen(300))
-                    await asyncio.sleep(0.01)
+                async with asyncio.timeout(20):
+                    while not any("another process stores ticks too" in str(facts(log)) for log in caplog.records):
+                        one.market.publish(*chosen(300))
+                        await asyncio.sleep(0.01)
                 await one.until(lambda status: status.ticks == one.market.feed.cursor)
                 await assert_whole(one)
 

@@ -15,6 +15,7 @@ from arbig.errors import from_rpc
 from arbig.store.v1.history_pb2 import ReplayTicksRequest, ReplayTicksResponse
 from arbig.store.v1.history_pb2_grpc import TickHistoryServiceStub
 from arbig.stream.v1.stream_pb2 import Cursor
+from store_svc.ticks import archive
 from tests.servers import Server, start_redis
 from tests.store_svc.mesh import EPOCH, Mesh
 from tests.store_svc.ticks.kept import (
@@ -64,8 +65,18 @@ async def test_a_replay_goes_on_after_any_cursor(own_redis: Server, tmp_path: Pa
         assert [answer.cursor.seq for answer in await replayed(made)][-1] == 1800
 
 
-async def test_a_replay_of_days_has_those_days(own_redis: Server, tmp_path: Path) -> None:
+async def test_a_replay_of_days_has_those_days(
+    own_redis: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Both ends are in it; the rest is not read."""
+    days_read: list[str] = []
+    read = archive.read
+
+    def noted(file: archive.TickFile, *more: Any) -> Any:
+        days_read.append(file.trading_day)
+        return read(file, *more)
+
+    monkeypatch.setattr(archive, "read", noted)
     async with ticking(tmp_path, own_redis.url) as made, made.quoting(), made.storing():
         for day in DAYS:
             published(made, day)
@@ -75,6 +86,8 @@ async def test_a_replay_of_days_has_those_days(own_redis: Server, tmp_path: Path
             for last in range(first, 3):
                 found = await replayed(made, first_trading_day=DAYS[first], last_trading_day=DAYS[last])
                 assert seqs_of(found) == list(range(900 * first + 1, 900 * last + 901))
+                assert sorted(set(days_read)) == [day for day in DAYS[first : last + 1] if day != DAYS[2]]
+                days_read.clear()
         assert [day.symbol for day in await tick_days(made, symbol="au2606", first_trading_day=DAYS[1])] == [
             "au2606"
         ] * 2
@@ -171,6 +184,7 @@ async def test_ticks_that_come_meanwhile_are_not_in_the_replay(own_redis: Server
         publishing = asyncio.create_task(publish_for_ever())
         seqs = seqs_of(await replayed(made))
         publishing.cancel()
+        assert len(seqs) >= 900
         assert seqs == list(range(1, len(seqs) + 1))
         await made.until_ticks_stored()
         await assert_whole(made)

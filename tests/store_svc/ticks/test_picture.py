@@ -16,7 +16,7 @@ from store_svc.ticks.archiver import Archiver
 from store_svc.ticks.history import PAGE, Picture, TickHistory, TicksAway
 from store_svc.ticks.place import BEGIN, Place
 from store_svc.ticks.replay import Range
-from store_svc.ticks.streams import TickStreams
+from store_svc.ticks.streams import CursorMoved, TickStreams
 from store_svc.ticks.wiring import open_redis
 from tests.servers import Server
 
@@ -61,6 +61,24 @@ async def test_a_day_that_is_archived_between_two_looks_is_read_from_its_file(
         assert await read(picture) == list(range(1, COUNT + 2))
         assert archive.mark(SYMBOL) == Place(7, COUNT)
         assert (await ask(SYMBOL, Place(7, 2 * PAGE), Place(7, COUNT + 1), 1))[2][0][0].seq > 2 * PAGE + 1
+
+
+async def test_ticks_that_come_after_the_picture_are_not_in_it(own_redis: Server) -> None:
+    """A replay ends."""
+    async with filled(own_redis.url) as (_, streams):
+        picture = await TickHistory(streams, None).picture(BEGIN)
+        later = Tick(seq=COUNT + 2, symbol=SYMBOL, trading_day="20260310")
+        await streams.append(Place(7, COUNT + 1), [later], {}, Place(7, COUNT + 2))
+        assert await read(picture) == list(range(1, COUNT + 2))
+
+
+async def test_ticks_behind_a_cursor_that_moved_are_not_stored(own_redis: Server) -> None:
+    """What Redis lost could not be put in front of them."""
+    async with filled(own_redis.url) as (_, streams):
+        with pytest.raises(CursorMoved):
+            await streams.append(Place(7, COUNT), [Tick(seq=COUNT + 2, symbol=SYMBOL)], {}, Place(7, COUNT + 2))
+        assert await streams.read_cursor() == Place(7, COUNT + 1)
+        assert await streams.page(SYMBOL, Place(7, COUNT + 1), Place(7, COUNT + 9), 1) == []
 
 
 @pytest.mark.parametrize("change", ["emptied", "filled otherwise"])
