@@ -58,7 +58,7 @@ class TickRecorder:
         self._archive = archive
         self._day_began = day_began
         self._days: dict[str, tuple[int, str]] = {}
-        # What a try ran into, and what the log has of it: every try begins well, also one that ends like the last.
+        # What is wrong, and what the log said of it: a try that begins well may end as the one before.
         self._trouble = self._reported = "redis: not asked yet"
         self._warning = ""
 
@@ -82,9 +82,8 @@ class TickRecorder:
                 # Out of range: the market service lost its newest ticks, and numbers new ones like
                 # them: those that repeat a number are not stored. It is waited for until it is past
                 # them. Whatever else it is, orders are stored meanwhile.
-                code, lost = error.code(), error.code() is grpc.StatusCode.OUT_OF_RANGE
-                why = f"market service: {error.details() or code.name}"
-                self._is_down(why, code.name, logging.ERROR if lost else logging.WARNING)
+                level = logging.ERROR if error.code() is grpc.StatusCode.OUT_OF_RANGE else logging.WARNING
+                self._is_down(f"market service: {error.details() or error.code().name}", error.code().name, level)
             backoff = FIRST_BACKOFF if self.stored != before else min(2 * backoff, LAST_BACKOFF)
             await asyncio.sleep(backoff)
 

@@ -89,7 +89,9 @@ class TickStreams:
     async def append(self, left: Place, ticks: Iterable[Tick], days: Mapping[Place, str], to: Place) -> None:
         """Append the ticks, and the days that begin at some of them; move the cursor from `left` to `to`.
 
-        All or nothing of it is seen. Raises CursorMoved where the cursor is not at `left`.
+        Nobody sees a part of it, unless Redis refuses the rest, as one without room does: then the
+        cursor stays, and what is there already changes nothing when it is sent again. Raises
+        CursorMoved where the cursor is not at `left`.
         """
         arguments: list[str | bytes] = ["" if left == BEGIN else str(left), str(to)]
         for tick in ticks:
