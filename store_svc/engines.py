@@ -13,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from arbig.config import Settings, Store
 from arbig.errors import ConfigError
+from arbig.options import password_in_query
 
 # After it, a connection is tried before it is used.
 PAUSE_SECONDS = 1.0
@@ -55,6 +56,8 @@ def _url(text: str) -> URL:
         raise ConfigError('store.database: not a URL like "mysql+aiomysql://user@host/name"') from None
     if url.drivername not in DRIVERS:
         raise ConfigError(f'store.database: "{url.drivername}" is not one of {", ".join(sorted(DRIVERS))}')
+    if password_in_query(text):
+        raise ConfigError("store.database: a password in its query would be shown: name its file in password_file")
     return url.set(drivername=DRIVERS[url.drivername])
 
 

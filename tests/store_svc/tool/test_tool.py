@@ -198,6 +198,13 @@ def test_a_value_is_one_cell_whatever_is_in_it(sample: Tool, settings: Settings)
         ("orders --json --csv", "not both"),
         ("orders --database mysql://me:pw@host/db", "no password here"),
         ("move mysql://me:pw@host/db", "no password here"),
+        ("move mysql://me:p/w@host/db", "no password here"),
+        ("move mysql://me:p#w@host/db", "no password here"),
+        ("move mysql://me:p?w@host/db", "no password here"),
+        ("move mysql://me:p@w@host/db", "no password here"),
+        ("move mysql://me@host/db?charset=utf8mb4&password=pw", "no password here"),
+        ("move mysql://me@host/db?passwd=pw", "no password here"),
+        ("move mysql://me@host/db?Pass%77ord=pw", "no password here"),
     ],
 )
 def test_what_is_asked_wrongly_is_said_clearly(sample: Tool, arguments: str, why: str) -> None:
@@ -215,6 +222,7 @@ def test_what_is_asked_wrongly_is_said_clearly(sample: Tool, arguments: str, why
         ("backup --file no/such/directory.zip", 1, "arbig: no/such/directory.zip: No such file"),
         ("orders --database oracle://host/db", 78, 'arbig: store.database: "oracle" is not one of'),
         ("orders --database mysql://me@127.0.0.1:1/db", 1, "arbig: database: "),
+        ("orders --database mysql://[x", 78, "arbig: store.database: "),
         ("orders --password-file none", 78, "arbig: "),
         ("journal", 1, "arbig: trade service at 127.0.0.1:"),
     ],
