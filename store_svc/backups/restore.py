@@ -34,7 +34,9 @@ async def restore(database: Database, backup: Backup, step: Step = silent) -> No
 
 async def prove(path: Path, settings: Settings, step: Step = silent) -> None:
     """Restore a backup into a database of its own, beside it, which is removed; raises BackupError."""
-    with TemporaryDirectory(prefix=".proof-", dir=path.parent) as directory, open_backup(path) as backup:
+    # Cut, for it must not become longer than a name may be.
+    name = f".{path.name.lstrip('.')[:60]}.proof-"
+    with TemporaryDirectory(prefix=name, dir=path.parent) as directory, open_backup(path) as backup:
         store = Store(database=f"sqlite:///{directory}/proof.db", timeout_seconds=settings.store.timeout_seconds)
         async with aclosing(open_database(settings.model_copy(update={"store": store}))) as database:
             await restore(database, backup, step)
