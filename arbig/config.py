@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from arbig.errors import ConfigError
+from arbig.options import password_in_query
 
 # Where each listener is, counted from port_base.
 PORTS = {
@@ -86,6 +87,13 @@ class Store(_Section):
     backup_directory: str = Field("", description="empty means in the data directory")
     backup_hours: float = Field(24.0, ge=0, description="between two backups; 0 means none are made")
     backup_keep: int = Field(7, ge=1, description="backups kept; older ones are removed")
+
+    @field_validator("redis")
+    @classmethod
+    def _hidden(cls, value: str) -> str:
+        if password_in_query(value):
+            raise ValueError("a password in its query would be shown: name its file in redis_password_file")
+        return value
 
 
 class Bridge(_Section):

@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 CONFIG, DESCRIPTORS = "envoy.yaml", "arbig.binpb"
 UNARY_TIMEOUT = "15s"
+# Calls that are answered when long work is done.
+LONG_TIMEOUTS = {"arbig.store.v1.AdminService.Backup": "3600s"}
 MAX_CONNECTIONS = 1_000
 # What waits in the edge for a slow reader cannot be declared a gap, so it is little.
 BUFFER, WINDOW = 64 * 1024, 64 * 1024
@@ -219,7 +221,7 @@ def _refuse_origins(trusted: list[str]) -> dict[str, Any]:
 def _methods() -> Iterator[dict[str, Any]]:
     for name, service in PUBLIC:
         for rpc in allowed(service):
-            timeout = "0s" if rpc.server_streaming else UNARY_TIMEOUT
+            timeout = "0s" if rpc.server_streaming else LONG_TIMEOUTS.get(rpc.full_name, UNARY_TIMEOUT)
             yield {
                 "match": {"path": f"/{service.full_name}/{rpc.name}"},
                 "route": {"cluster": name, "timeout": timeout},

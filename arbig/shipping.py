@@ -1,8 +1,9 @@
 """Sending this process's warnings and errors to the system log, LogService.
 
 A record waits in a bounded buffer; the oldest goes when it is full, and how many went is said in a
-record of its own. Logging never waits for the storage service, and that it is away is no reason
-to log: it would be shipped too.
+record of its own, until that is taken. How the storage service itself ends is only on its standard
+error: there is nobody then who could store it. Logging never waits for the storage service, and
+that it is away is no reason to log: it would be shipped too.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 from logging.handlers import QueueHandler
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -47,6 +48,13 @@ _LEVELS = {
     logging.ERROR: pb.LOG_LEVEL_ERROR,
     logging.WARNING: pb.LOG_LEVEL_WARNING,
 }
+
+
+class Batch(NamedTuple):
+    """What one call sends, and how many records are lost if it is refused: also those it tells of."""
+
+    records: list[pb.LogRecord]
+    at_stake: int
 
 
 class Buffer(QueueHandler):
@@ -79,13 +87,13 @@ class Buffer(QueueHandler):
             self._dropped += 1
         self.waiting.append(record)
 
-    def take(self) -> list[pb.LogRecord]:
+    def take(self) -> "Batch":
         """Take the oldest records, as many as one call sends, and one about those that were dropped."""
         self.acquire()
         taken = [self.waiting.popleft() for _ in range(min(len(self.waiting), BATCH))]
         dropped, self._dropped = self._dropped, 0
         self.release()
-        return [self._lost(dropped), *taken] if dropped else taken
+        return Batch([self._lost(dropped), *taken] if dropped else taken, dropped + len(taken))
 
     def lose(self, records: int) -> None:
         """Count records that can never be sent."""
@@ -129,7 +137,7 @@ class _Sender:
     def __init__(self, buffer: Buffer, write: Any) -> None:
         self._buffer = buffer
         self._write = write
-        self._batch: list[pb.LogRecord] = []
+        self._batch = Batch([], 0)
 
     async def run(self) -> None:
         """Send for ever; a service that is away is asked less and less often."""
@@ -142,22 +150,23 @@ class _Sender:
         """Send the rest, as far as that goes at once."""
         clock = asyncio.get_running_loop().time
         until = clock() + LAST_TRY_SECONDS
-        while (self._batch or self._buffer.waiting) and clock() < until:
+        while (self._batch.records or self._buffer.waiting) and clock() < until:
             if not await self._send(until - clock()):
                 return
 
     async def _send(self, seconds: float) -> bool:
-        self._batch = self._batch or self._buffer.take()
-        if not self._batch:
+        if not self._batch.records:
+            self._batch = self._buffer.take()
+        if not self._batch.records:
             return True
         try:
-            await self._write(pb.WriteLogsRequest(records=self._batch), timeout=seconds)
+            await self._write(pb.WriteLogsRequest(records=self._batch.records), timeout=seconds)
         except grpc.aio.AioRpcError as error:
             if error.code() in _REFUSED:
-                self._buffer.lose(len(self._batch))
-                self._batch = []
+                self._buffer.lose(self._batch.at_stake)
+                self._batch = Batch([], 0)
             return False
-        self._batch = []
+        self._batch = Batch([], 0)
         return True
 
 

@@ -35,7 +35,7 @@ class AdminService:
 
     async def Backup(self, request: pb.BackupRequest, _: Context) -> pb.BackupResponse:  # noqa: N802
         """Make a backup, and prove it."""
-        return pb.BackupResponse(backup=_info(await self._backups.make()))
+        return pb.BackupResponse(backup=_info(await self._backups.ask()))
 
     async def ListBackups(self, request: pb.ListBackupsRequest, _: Context) -> pb.ListBackupsResponse:  # noqa: N802
         """Backups, the newest first."""

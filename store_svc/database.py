@@ -74,21 +74,21 @@ class Database:
         # Without its password.
         self.label = engine.url.render_as_string(hide_password=True)
 
-    async def read(self, work: Work[T], seconds: float | None = None) -> T:
-        """Give what `work` reads; raises DatabaseDown within the time."""
+    async def read(self, work: Work[T], until: "float | Deadline | None" = None) -> T:
+        """Give what `work` reads; raises DatabaseDown within the time, or when that is over."""
         # It ends with a rollback: one answer to wait for, not two.
-        return await self._transaction(work, _Deadline(seconds or self.seconds), self.engine.connect())
+        return await self._transaction(work, self._deadline(until), self.engine.connect())
 
     async def ask(self, work: Work[T]) -> T:
         """Give what `work` reads by one statement, as soon as may be; raises DatabaseDown within the time."""
-        return await self._transaction(work, _Deadline(self.seconds), self.asking.connect())
+        return await self._transaction(work, Deadline(self.seconds), self.asking.connect())
 
-    async def write(self, work: Work[T], seconds: float | None = None) -> T:
+    async def write(self, work: Work[T], until: "float | Deadline | None" = None) -> T:
         """Do `work` wholly or not at all, again where another writer was in the way.
 
         Raises DatabaseDown within the time, or DataRefused.
         """
-        deadline = _Deadline(seconds or self.seconds)
+        deadline = self._deadline(until)
         for attempt in range(self._retries):
             try:
                 return await self._transaction(work, deadline, self._writing.begin())
@@ -98,8 +98,11 @@ class Database:
                 await asyncio.sleep(min(FIRST_PAUSE * 2**attempt, LAST_PAUSE, deadline.left))
         return await self._transaction(work, deadline, self._writing.begin())
 
+    def _deadline(self, until: "float | Deadline | None") -> "Deadline":
+        return until if isinstance(until, Deadline) else Deadline(until or self.seconds)
+
     async def _transaction(
-        self, work: Work[T], deadline: "_Deadline", opened: AbstractAsyncContextManager[AsyncConnection]
+        self, work: Work[T], deadline: "Deadline", opened: AbstractAsyncContextManager[AsyncConnection]
     ) -> T:
         async def transaction() -> T:
             async with opened as connection:
@@ -113,23 +116,28 @@ class Database:
                     raise
 
         with _translated(deadline.seconds):
-            return await bounded(transaction(), deadline.left, cancels=self._cancels)
+            return await bounded(transaction(), deadline, cancels=self._cancels)
 
     async def aclose(self) -> None:
         """Close every connection."""
         for engine in {self.engine, self.asking}:
-            await bounded(engine.dispose(), self.seconds, cancels=self._cancels)
+            await bounded(engine.dispose(), Deadline(self.seconds), cancels=self._cancels)
 
 
-class _Deadline:
-    """When what may take some seconds must be done."""
+class Deadline:
+    """When what may take some seconds must be done; long work puts it off with each sign of life."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._end = time.monotonic() + seconds
+        self.put_off()
+
+    def put_off(self) -> None:
+        """Let the time begin again."""
+        self._end = time.monotonic() + self.seconds
 
     @property
     def left(self) -> float:
+        """The seconds until then."""
         return self._end - time.monotonic()
 
 
@@ -167,8 +175,8 @@ def _said(error: BaseException | None) -> tuple[int, str]:
     return code, f"{text[0]} ({code}){cause}"
 
 
-async def bounded(work: Coroutine[Any, Any, T], seconds: float, *, cancels: bool = True) -> T:
-    """Give what `work` gives; raises TimeoutError after `seconds`.
+async def bounded(work: Coroutine[Any, Any, T], deadline: Deadline, *, cancels: bool = True) -> T:
+    """Give what `work` gives; raises TimeoutError after the deadline.
 
     asyncio.timeout is not enough: a driver that is cancelled says goodbye to the server, and to a
     server that hangs it says it for ever. It is cancelled again until it lets go, or, where it
@@ -176,7 +184,8 @@ async def bounded(work: Coroutine[Any, Any, T], seconds: float, *, cancels: bool
     """
     task = asyncio.create_task(work)
     try:
-        await asyncio.wait({task}, timeout=seconds)
+        while not task.done() and (left := deadline.left) > 0:
+            await asyncio.wait({task}, timeout=left)
         if task.done():
             return task.result()
     finally:

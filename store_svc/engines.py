@@ -13,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from arbig.config import Settings, Store
 from arbig.errors import ConfigError
+from arbig.options import password_in_query
 
 # After it, a connection is tried before it is used.
 PAUSE_SECONDS = 1.0
@@ -31,6 +32,15 @@ MYSQL_SESSION = (
 )
 
 
+def elsewhere(settings: Settings, url: str, password_file: Path | None = None) -> Settings:
+    """Give settings whose database is another one; empty means SQLite in the data directory."""
+    changed = {"database": url, "password_file": password_file}
+    if not url or url.startswith("sqlite"):
+        # It would refuse them, and they are not its own.
+        changed |= {"tls_ca": None, "tls_certificate": None, "tls_key": None}
+    return settings.model_copy(update={"store": settings.store.model_copy(update=changed)})
+
+
 def open_engine(settings: Settings, *, alone: bool = False) -> AsyncEngine:
     """Open the database of the settings; connects at the first use.
 
@@ -38,13 +48,17 @@ def open_engine(settings: Settings, *, alone: bool = False) -> AsyncEngine:
     Raises ConfigError for settings that cannot work.
     """
     store = settings.store
-    url = _url(store.database or f"sqlite+aiosqlite:///{settings.directory('store') / 'store.db'}")
+    url = _url(store.database) if store.database else _in(settings.directory("store"))
     try:
         return _mysql(url, store, alone=alone) if url.get_backend_name() == "mysql" else _sqlite(url, store)
     except (ArgumentError, NoSuchModuleError, TypeError) as error:
         raise ConfigError(f"store.database: {url.render_as_string()}: {error}") from error
     except ModuleNotFoundError as error:
         raise ConfigError(f"store.database: {error.name} is not installed: pip install 'arbig[mysql]'") from error
+
+
+def _in(directory: Path) -> URL:
+    return URL.create(DRIVERS["sqlite"], database=str(directory / "store.db"))
 
 
 def _url(text: str) -> URL:
@@ -55,6 +69,8 @@ def _url(text: str) -> URL:
         raise ConfigError('store.database: not a URL like "mysql+aiomysql://user@host/name"') from None
     if url.drivername not in DRIVERS:
         raise ConfigError(f'store.database: "{url.drivername}" is not one of {", ".join(sorted(DRIVERS))}')
+    if password_in_query(text):
+        raise ConfigError("store.database: a password in its query would be shown: name its file in password_file")
     return url.set(drivername=DRIVERS[url.drivername])
 
 
@@ -158,8 +174,12 @@ def _sqlite(url: URL, store: Store) -> AsyncEngine:
     if store.password_file or store.tls_ca:
         raise ConfigError("store.password_file, tls_ca: SQLite has neither passwords nor TLS")
     in_memory = url.database in {None, "", ":memory:"}
-    if not in_memory and not Path(str(url.database)).parent.is_dir():
-        raise ConfigError(f"store.database: {Path(str(url.database)).parent} is not a directory")
+    if not in_memory:
+        # Its name is shown to others, who may be in another directory.
+        path = Path(str(url.database)).resolve()
+        if not path.parent.is_dir():
+            raise ConfigError(f"store.database: {path.parent} is not a directory")
+        url = url.set(database=str(path))
     engine = create_async_engine(
         url,
         connect_args={"timeout": store.timeout_seconds},

@@ -12,7 +12,7 @@ with the next read, and what is removed in between is a gap.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 from sqlalchemy import ColumnElement, RowMapping, Select, Table, func, select
@@ -22,7 +22,9 @@ from arbig.errors import OutOfRange
 from arbig.fanout import HEARTBEAT_SECONDS, Batch, element
 from arbig.stream.v1.stream_pb2 import Cursor, Gap
 from store_svc import sequences
-from store_svc.database import Database
+from store_svc.database import Database, Work
+
+T = TypeVar("T")
 
 POLL_SECONDS = 1.0
 # At most this many rows in one read, and about this many bytes in one message.
@@ -59,8 +61,14 @@ class Tail:
         self._stream = stream
         self._changed = asyncio.Event()
 
+    async def write(self, work: Work[T]) -> T:
+        """Do `work` as Database.write does, and let the followers see what was committed."""
+        done = await self._database.write(work)
+        self.wake()
+        return done
+
     def wake(self) -> None:
-        """Let the followers see what was committed."""
+        """Let the followers look."""
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -11,14 +11,12 @@ from sqlalchemy import Connection, func, select
 
 from arbig.durable import sync_directory
 from store_svc.backups.file import TABLES, BackupError, Manifest, Place, version, writing
-from store_svc.backups.progress import Step, silent
+from store_svc.backups.progress import Long, Step, silent
 from store_svc.backups.rows import lines
 from store_svc.database import Database
 from store_svc.tables.migrate import migrated
 from store_svc.tables.schema import sequences, streams
 
-# Against a database that hangs: long enough for any that does not.
-SECONDS = 6 * 3600.0
 # What a backup is called until it is whole, behind a dot and its name.
 PART = ".part"
 
@@ -32,14 +30,40 @@ async def back_up(
 
     Raises BackupError, and DatabaseDown.
     """
-    if path.exists() and not force:
-        raise BackupError(f"{path} is there already: --force replaces it")
+    if not force:
+        _refuse_there(path)
+    # A short question first: a database that hangs does not answer it either.
+    await database.read(lambda on: on.run_sync(migrated))
+    work = Long(database, step)
     with _in_the_making(path) as (part, file):
-        manifest = await database.read(lambda on: on.run_sync(_write, file, step), SECONDS)
+        manifest = await database.read(lambda on: on.run_sync(_write, file, work.step), work.deadline)
         if proof:
             await proof(part)
-        part.replace(path)
+        _name(part, path, force=force)
     return manifest
+
+
+def _refuse_there(path: Path) -> None:
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise BackupError(f"{path}: {error.strerror}") from error
+    if there:
+        raise BackupError(f"{path} is there already: --force replaces it")
+
+
+def _name(part: Path, path: Path, *, force: bool) -> None:
+    """Give the backup its name; without `force` it takes that from no file that was made meanwhile."""
+    if not force:
+        try:
+            path.hardlink_to(part)
+        except FileExistsError:
+            _refuse_there(path)
+        except OSError:
+            _refuse_there(path)  # a file system without links: this is as close as it goes
+        else:
+            return
+    part.replace(path)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,6 @@ from store_svc.tables.migrate import head
 from store_svc.tables.schema import METADATA
 
 TABLES: list[Table] = [METADATA.tables[name] for name in sorted(METADATA.tables)]
-FORMAT = 1
 _MANIFEST = "manifest.json"
 # Six times smaller than the rows; a higher level is slower than the database.
 _LEVEL = 3
@@ -162,13 +161,19 @@ def open_backup(path: Path) -> Iterator[Backup]:
         yield Backup(path, archive, manifest)
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
-        return zipfile.ZipFile(path)
-    except FileNotFoundError as error:
+        file = path.open("rb")
+    except OSError as error:
         raise BackupError(f"{path}: {error.strerror}") from error
-    except _DAMAGE as error:
-        raise BackupError(f"{path}: cut short, or no backup: {error}") from error
+    with file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except _DAMAGE as error:
+            raise BackupError(f"{path}: cut short, or no backup: {error}") from error
+        with archive:
+            yield archive
 
 
 def _manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
@@ -181,7 +186,8 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> Manifest:
     except ValidationError as error:
         wrong = error.errors()[0]
         where = ".".join(map(str, wrong["loc"]))
-        raise BackupError(f"{path}: its manifest is not one of format {FORMAT}: {where}: {wrong['msg']}") from error
+        ours = Manifest.model_fields["format"].default
+        raise BackupError(f"{path}: its manifest is not one of format {ours}: {where}: {wrong['msg']}") from error
     return manifest
 
 

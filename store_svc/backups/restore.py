@@ -8,15 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Table, insert, inspect, literal, select
 
-from arbig.config import Settings, Store
-from store_svc.backups.backup import SECONDS, one_moment
+from arbig.config import Settings
+from store_svc.backups.backup import one_moment
 from store_svc.backups.file import TABLES, Backup, BackupError, content, open_backup
-from store_svc.backups.progress import Advance, Step, silent
+from store_svc.backups.progress import Advance, Long, Step, silent
 from store_svc.backups.rows import from_line, key, lines
 from store_svc.database import Database, open_database
-from store_svc.tables.migrate import differences, migrate, migrated
+from store_svc.engines import elsewhere
+from store_svc.tables.migrate import differences, migrate, migrated, revision_of_ours
 from store_svc.tables.schema import sequences
 
 _BATCH = 500
@@ -27,31 +28,42 @@ async def restore(database: Database, backup: Backup, step: Step = silent) -> No
 
     Raises BackupError, DatabaseDown, and ConfigError for a database that is not ours.
     """
+    # A short question first: a database that hangs does not answer it either.
+    await database.read(lambda on: on.run_sync(_check))
     backup.check(step)
-    await database.write(lambda on: on.run_sync(_prepare), SECONDS)
-    await database.write(lambda on: on.run_sync(_fill, backup, step), SECONDS)
+    work = Long(database, step)
+    await database.write(lambda on: on.run_sync(_prepare), work.deadline)
+    await database.write(lambda on: on.run_sync(_fill, backup, work.step), work.deadline)
 
 
 async def prove(path: Path, settings: Settings, step: Step = silent) -> None:
     """Restore a backup into a database of its own, beside it, which is removed; raises BackupError."""
-    with TemporaryDirectory(prefix=".proof-", dir=path.parent) as directory, open_backup(path) as backup:
-        store = Store(database=f"sqlite:///{directory}/proof.db", timeout_seconds=settings.store.timeout_seconds)
-        async with aclosing(open_database(settings.model_copy(update={"store": store}))) as database:
+    # Cut, for it must not become longer than a name may be.
+    name = f".{path.name.lstrip('.')[:60]}.proof-"
+    with TemporaryDirectory(prefix=name, dir=path.parent) as directory, open_backup(path) as backup:
+        its_own = elsewhere(settings, "").model_copy(update={"data": Path(directory)})
+        async with aclosing(open_database(its_own)) as database:
             await restore(database, backup, step)
 
 
 def occupied(connection: Connection) -> list[str]:
-    """Name the tables that have rows; a stream without events is none."""
-    rows = {table: select(table).limit(1) for table in TABLES}
-    rows[sequences] = select(sequences).where(sequences.c.seq > 0).limit(1)
-    return [table.name for table, query in rows.items() if connection.execute(query).first()]
+    """Name the tables that have rows, of any revision; a stream without events is none."""
+    rows = {table: select(literal(1)).select_from(table).limit(1) for table in TABLES}
+    rows[sequences] = rows[sequences].where(sequences.c.seq > 0)
+    there = set(inspect(connection).get_table_names())
+    return [table.name for table, query in rows.items() if table.name in there and connection.execute(query).first()]
+
+
+def _check(connection: Connection) -> None:
+    revision_of_ours(connection)
+    _refuse_rows(connection)
 
 
 def _prepare(connection: Connection) -> None:
+    _check(connection)
     migrate(connection)
     if wrong := differences(connection):
         raise BackupError(f"the database's tables are not those of this version: {wrong[0]}")
-    _refuse_rows(connection)
 
 
 def _refuse_rows(connection: Connection) -> None:
@@ -82,7 +94,7 @@ def _insert(connection: Connection, table: Table, rows: Iterator[bytes]) -> None
 def _read_back(connection: Connection, table: Table, backup: Backup, advance: Advance) -> None:
     found, wanted = content(advance(lines(connection, table))), backup.manifest.tables[table.name]
     if found != wanted:
-        first = _first_difference(table, backup.lines(table), lines(connection, table))
+        first = _first_difference(table, backup.lines(table), advance(lines(connection, table)))
         raise BackupError(f"{table.name} came back otherwise than it went in, at {first}; nothing was restored")
 
 
@@ -97,8 +109,10 @@ class Difference(NamedTuple):
 
 async def compare(database: Database, backup: Backup, step: Step = silent) -> list[Difference]:
     """Give the tables that are not what a backup has; raises BackupError and DatabaseDown."""
+    await database.read(lambda on: on.run_sync(migrated))
     backup.check(step)
-    return await database.read(lambda on: on.run_sync(_compare, backup, step), SECONDS)
+    work = Long(database, step)
+    return await database.read(lambda on: on.run_sync(_compare, backup, work.step), work.deadline)
 
 
 def _compare(connection: Connection, backup: Backup, step: Step) -> list[Difference]:
@@ -112,7 +126,7 @@ def _difference(connection: Connection, table: Table, backup: Backup, advance: A
     found, wanted = content(advance(lines(connection, table))), backup.manifest.tables[table.name]
     if found == wanted:
         return None
-    first = _first_difference(table, lines(connection, table), backup.lines(table))
+    first = _first_difference(table, advance(lines(connection, table)), backup.lines(table))
     return Difference(table.name, found.rows, wanted.rows, first)
 
 

@@ -1,7 +1,9 @@
 """Rows as lines of JSON that are the same whatever the engine, and back.
 
 Keys are sorted, money is a decimal string, a time ISO text in UTC, bytes base64. Rows come in the
-order of their keys, which both engines compare byte by byte, so equal tables give equal lines.
+order of their keys, so equal tables give equal lines: both engines compare them byte by byte, MySQL
+as if blanks followed, and no key ends with a blank or has anything that sorts before one
+(tables/records.py).
 """
 
 import base64

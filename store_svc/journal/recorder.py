@@ -21,14 +21,12 @@ from store_svc.database import Database, DatabaseDown, DataRefused
 from store_svc.journal import set_aside
 from store_svc.journal.batch import Batch
 from store_svc.journal.writing import MovedBack, read_cursor, rewind, store_again, write
-from store_svc.tables.migrate import migrate
+from store_svc.tables.migrate import SECONDS, migrate
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FIRST_BACKOFF, LAST_BACKOFF = 0.05, 2.0
-# A migration may have to copy every row.
-MIGRATION_SECONDS = 3600.0
 # How long nothing is written before the database is asked whether it is there.
 IDLE_SECONDS = 2.0
 
@@ -109,7 +107,7 @@ class Recorder:
                 await self._persist(lambda: self._database.write(rewind))
 
     async def _migrate(self) -> str:
-        return await self._database.write(lambda on: on.run_sync(migrate), MIGRATION_SECONDS)
+        return await self._database.write(lambda on: on.run_sync(migrate), SECONDS)
 
     async def store_again(self) -> Cursor:
         """Read the journal again from before the first event that was set aside; raises DatabaseDown.

@@ -49,8 +49,7 @@ class LogService:
     async def WriteLogs(self, request: pb.WriteLogsRequest, _: Context) -> pb.WriteLogsResponse:  # noqa: N802
         """Write records, all or none."""
         records.prepare(request.records)
-        written = await self._database.write(lambda on: records.write(on, request.records))
-        self._logs.wake()
+        written = await self._logs.write(lambda on: records.write(on, request.records))
         return pb.WriteLogsResponse(written=written)
 
     async def ListLogs(self, request: pb.ListLogsRequest, _: Context) -> pb.ListLogsResponse:  # noqa: N802

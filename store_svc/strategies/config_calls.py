@@ -1,10 +1,8 @@
 """StrategyService's calls about configurations."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.server import Context
 from arbig.store.v1 import strategy_pb2 as pb
@@ -19,7 +17,6 @@ from store_svc.strategies.status import status
 from store_svc.tables.schema import strategy_changes
 from store_svc.tail import Stream, Tail
 
-T = TypeVar("T")
 CHANGES = Stream(STRATEGIES, strategy_changes, change_from_row, pb.SubscribeStrategiesResponse)
 
 
@@ -33,7 +30,7 @@ class ConfigCalls:
     async def CreateStrategy(self, request: pb.CreateStrategyRequest, _: Context) -> pb.CreateStrategyResponse:  # noqa: N802
         """Add a strategy."""
         configs.check_content(request.config, *configs.CONTENT)
-        config = await self._write_config(lambda on: configs.create(on, request.config, now()))
+        config = await self._changes.write(lambda on: configs.create(on, request.config, now()))
         return pb.CreateStrategyResponse(config=config)
 
     async def GetStrategy(self, request: pb.GetStrategyRequest, _: Context) -> pb.GetStrategyResponse:  # noqa: N802
@@ -51,13 +48,13 @@ class ConfigCalls:
     async def UpdateStrategy(self, request: pb.UpdateStrategyRequest, _: Context) -> pb.UpdateStrategyResponse:  # noqa: N802
         """Change a strategy that is still what the caller saw."""
         configs.check_update(request)
-        config = await self._write_config(lambda on: configs.update(on, request, now()))
+        config = await self._changes.write(lambda on: configs.update(on, request, now()))
         return pb.UpdateStrategyResponse(config=config)
 
     async def ActivateStrategy(self, request: pb.ActivateStrategyRequest, _: Context) -> pb.ActivateStrategyResponse:  # noqa: N802
         """Let a strategy run."""
         seen = _seen(request)
-        config = await self._write_config(lambda on: configs.set_active(on, seen, now(), active=True))
+        config = await self._changes.write(lambda on: configs.set_active(on, seen, now(), active=True))
         return pb.ActivateStrategyResponse(config=config)
 
     async def DeactivateStrategy(  # noqa: N802
@@ -65,13 +62,13 @@ class ConfigCalls:
     ) -> pb.DeactivateStrategyResponse:
         """Tell a strategy to stop."""
         seen = _seen(request)
-        config = await self._write_config(lambda on: configs.set_active(on, seen, now(), active=False))
+        config = await self._changes.write(lambda on: configs.set_active(on, seen, now(), active=False))
         return pb.DeactivateStrategyResponse(config=config)
 
     async def DeleteStrategy(self, request: pb.DeleteStrategyRequest, _: Context) -> pb.DeleteStrategyResponse:  # noqa: N802
         """Take a strategy away."""
         seen = _seen(request)
-        await self._write_config(lambda on: configs.delete(on, seen, now()))
+        await self._changes.write(lambda on: configs.delete(on, seen, now()))
         return pb.DeleteStrategyResponse()
 
     async def ListStrategyChanges(  # noqa: N802
@@ -99,11 +96,6 @@ class ConfigCalls:
         """Say how a strategy does."""
         Fields(request).name("strategy")
         return await self._database.read(lambda on: status(on, request.strategy))
-
-    async def _write_config(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        done = await self._database.write(work)
-        self._changes.wake()
-        return done
 
 
 def _seen(request: pb.ActivateStrategyRequest | pb.DeactivateStrategyRequest | pb.DeleteStrategyRequest) -> Seen:

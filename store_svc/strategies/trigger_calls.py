@@ -1,8 +1,6 @@
 """StrategyService's calls about triggers."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from collections.abc import AsyncIterator
 
 from arbig.server import Context
 from arbig.store.v1 import strategy_pb2 as pb
@@ -28,13 +26,13 @@ class TriggerCalls:
     async def RecordTrigger(self, request: pb.RecordTriggerRequest, _: Context) -> pb.RecordTriggerResponse:  # noqa: N802
         """Record that a strategy's condition was met."""
         triggers.check_new(request.trigger)
-        trigger = await self._write_trigger(lambda on: triggers.record(on, request.trigger, now()))
+        trigger = await self._triggers.write(lambda on: triggers.record(on, request.trigger, now()))
         return pb.RecordTriggerResponse(trigger=trigger)
 
     async def UpdateTrigger(self, request: pb.UpdateTriggerRequest, _: Context) -> pb.UpdateTriggerResponse:  # noqa: N802
         """Say what became of a trigger."""
         triggers.check_change(request)
-        trigger = await self._write_trigger(lambda on: triggers.change(on, request, now()))
+        trigger = await self._triggers.write(lambda on: triggers.change(on, request, now()))
         return pb.UpdateTriggerResponse(trigger=trigger)
 
     async def ListTriggers(self, request: pb.ListTriggersRequest, _: Context) -> pb.ListTriggersResponse:  # noqa: N802
@@ -49,8 +47,3 @@ class TriggerCalls:
         where = [strategy_triggers.c.strategy == request.strategy] if request.strategy else []
         async for response in self._triggers.follow(after, where):
             yield response
-
-    async def _write_trigger(self, work: Callable[[AsyncConnection], Awaitable[pb.Trigger]]) -> pb.Trigger:
-        trigger = await self._database.write(work)
-        self._triggers.wake()
-        return trigger

@@ -104,14 +104,22 @@ async def change(connection: AsyncConnection, request: pb.UpdateTriggerRequest, 
     if there is None:
         raise NotFound(f'no trigger "{request.trigger_id}" of "{request.strategy}"', "NO_SUCH_TRIGGER", "trigger_id")
     wanted = _wanted(request)
-    if there["result"] not in ("PENDING", wanted.get("result", there["result"])):
-        raise Refused(f'"{request.trigger_id}" ended with {there["result"]}', "TRIGGER_FINAL")
+    if there["result"] != "PENDING":
+        _refuse_to_alter(there, wanted)
     if all(there[name] == value for name, value in wanted.items()):
         return TRIGGER.from_row(there)
     row = {**there, **wanted, "seq": head + 1, "update_time": now}
     await connection.execute(strategy_triggers.update().where(*_is(request.strategy, request.trigger_id)).values(row))
     await sequences.move(connection, TRIGGERS, head + 1)
     return TRIGGER.from_row(row)
+
+
+def _refuse_to_alter(final: RowMapping, wanted: Row) -> None:
+    """Let what is absent be told, but nothing be undone: the call may be an older one, made again."""
+    for name, value in wanted.items():
+        if final[name] not in (None, "", value):
+            text = f'"{final["trigger_id"]}" ended with {final["result"]}: its {name} stays {final[name]}'
+            raise Refused(text, "TRIGGER_FINAL")
 
 
 async def _find(connection: AsyncConnection, strategy: str, trigger_id: str) -> RowMapping | None:

@@ -15,6 +15,11 @@ from store_svc.tables.views import VIEWS
 
 log = logging.getLogger(__name__)
 
+# A migration may have to copy every row.
+SECONDS = 3600.0
+# Alembic's own table, without a row where a first migration was cut short.
+_ALEMBIC = "alembic_version"
+
 
 def config(connection: Connection | None = None) -> Config:
     """Give Alembic's view of our migrations, to run in the connection's transaction."""
@@ -44,6 +49,15 @@ def revision(connection: Connection) -> str:
     return found[0] if found else ""
 
 
+def revision_of_ours(connection: Connection) -> str:
+    """Give the revision of a database that is ours, or empty; raises ConfigError where it is another program's."""
+    at = revision(connection)
+    if not at and (others := sorted(set(inspect(connection).get_table_names()) - set(METADATA.tables) - {_ALEMBIC})):
+        named = ", ".join(others[:3]) + (", ..." if others[3:] else "")
+        raise ConfigError(f"store.database: it has tables of another program ({named}): name an empty database")
+    return at
+
+
 def migrated(connection: Connection) -> str:
     """Give the revision of a database that has this version's tables; raises Refused for one that lacks them."""
     if (at := revision(connection)) != head():
@@ -57,7 +71,7 @@ def migrate(connection: Connection) -> str:
 
     Raises ConfigError where it belongs to a newer version or to another program.
     """
-    at = revision(connection)
+    at = revision_of_ours(connection)
     if at != head() or not set(VIEWS) <= set(inspect(connection).get_view_names()):
         command.upgrade(config(connection), "head")
     log.info("database ready", extra={"revision": head(), "was": at or "empty"})

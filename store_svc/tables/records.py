@@ -6,6 +6,7 @@ hundredth of a cent.
 """
 
 import math
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,6 +28,8 @@ M = TypeVar("M", bound=Message)
 Row = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, as a Timestamp gives it
 _Keep = Callable[[Any], Any]
+# MySQL compares keys as if blanks followed: "a" is "a " to it, and "a\t" comes before "a".
+_BAD_KEY = re.compile(r"[\x00-\x1f]| \Z")
 
 
 class Unstorable(Exception):
@@ -46,6 +49,7 @@ class Record(Generic[M]):
         self._names = [field.name for field in self._fields]
         self._restored = [(field.name, field.restore) for field in self._fields if field.restore]
         self._texts = [(field.name, field.longest) for field in self._fields if field.longest]
+        self._keys = [name for name, longest in self._texts if longest and name in self.key]
         self._always = [(field.name, field.keep) for field in self._fields if field.keep and not field.optional]
         self._optional = [(field.name, field.keep or _as_it_is) for field in self._fields if field.optional]
 
@@ -55,6 +59,9 @@ class Record(Generic[M]):
         for name, longest in self._texts:
             if len(row[name]) > longest:
                 raise Unstorable(f"{name} has {len(row[name])} characters, more than {longest}")
+        for name in self._keys:
+            if _BAD_KEY.search(row[name]):
+                raise Unstorable(f"{name} {row[name]!r} ends with a blank or has a control character")
         for name, keep in self._always:
             row[name] = keep(row[name])
         for name, keep in self._optional:

@@ -1,7 +1,9 @@
 """The `arbig db` command: what is in the database, and looking after it."""
 
 import asyncio
+import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
@@ -30,12 +32,25 @@ app = typer.Typer(
 
 def main(arguments: list[str]) -> NoReturn:
     """Run the command; what went wrong is one line on standard error."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop)
     try:
         app(args=arguments, prog_name="arbig db")
     except (ArbigError, ConfigError) as error:
         print(f"arbig: {error}", file=sys.stderr)
         sys.exit(EXIT_CONFIG if isinstance(error, ConfigError) else 1)
     sys.exit(0)
+
+
+def _stop(number: int, _: object) -> NoReturn:
+    """End in good order: what is half made is removed on the way out."""
+    sys.exit(128 + number)
+
+
+def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # `_stop` may meet us within a task that nobody asks any more.
+    if not isinstance(context.get("exception"), SystemExit):
+        loop.default_exception_handler(context)
 
 
 def _form(*, as_json: bool, as_csv: bool) -> Form:
@@ -46,6 +61,7 @@ def _form(*, as_json: bool, as_csv: bool) -> Form:
 
 def _do(work: Callable[[Settings, Database], Awaitable[T]], where: Settings, *, create: bool = False) -> T:
     async def on_database() -> T:
+        asyncio.get_running_loop().set_exception_handler(_unheard)
         async with opened(where, create=create) as database:
             return await work(where, database)
 

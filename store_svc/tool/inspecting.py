@@ -74,5 +74,7 @@ def show_journal(found: Waiting, form: Form) -> None:
         print(f"stored {stored.seq} of {head.seq}: {found.to_store} to store, {found.set_aside} set aside")
         if stored.epoch not in (0, head.epoch):
             print(f"the journal began anew: the database has epoch {stored.epoch}, the journal is {head.epoch}")
+        elif stored.seq > head.seq:
+            print("the journal went back: all of it is read again")
     if found.events or form is Form.CSV:
         show([row(event) for event in found.events], COLUMNS, form)

@@ -3,22 +3,34 @@
 from typing import Any, NamedTuple
 
 from google.protobuf.json_format import MessageToDict
-from grpc.aio import AioRpcError
+from grpc.aio import EOF, AioRpcError
 
 from arbig.channel import open_channel
 from arbig.config import Settings
 from arbig.errors import Unavailable
 from arbig.stream.v1.stream_pb2 import Cursor
-from arbig.trade.v1.trade_pb2 import Event, GetStatusRequest, SubscribeEventsRequest
+from arbig.trade.v1.trade_pb2 import (
+    Account,
+    Event,
+    GetStatusRequest,
+    Order,
+    OrderState,
+    Position,
+    PositionSide,
+    SubscribeEventsRequest,
+    Trade,
+)
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
 from store_svc.database import Database
+from store_svc.journal.batch import kind_of
 from store_svc.journal.set_aside import count
 from store_svc.journal.writing import read_cursor
+from store_svc.tables.words import words
 from store_svc.tool.show import Columns, Row
 
 SECONDS = 5.0
 COLUMNS = Columns(["seq", "time", "kind", "what", "state", "symbol", "price", "volume"])
-_KINDS = ("order", "trade", "position", "account")
+_ORDER_STATES, _SIDES = words(OrderState.DESCRIPTOR), words(PositionSide.DESCRIPTOR)
 
 
 class Waiting(NamedTuple):
@@ -40,19 +52,29 @@ async def waiting(settings: Settings, database: Database, limit: int) -> Waiting
         async with open_channel(address) as channel:
             trade: Any = TradeServiceStub(channel)
             head: Cursor = (await trade.GetStatus(GetStatusRequest(), timeout=SECONDS)).cursor
-            behind = head.seq - stored.seq if stored.epoch == head.epoch else head.seq
-            events = await _events(trade, stored, min(limit, behind))
+            behind = _behind(stored, head)
+            after = stored if _goes_on(stored, head) else Cursor(epoch=head.epoch)
+            events = await _events(trade, after, min(limit, behind))
     except AioRpcError as error:
         raise Unavailable(f"trade service at {address}: {error.details()}", "TRADE_UNAVAILABLE") from error
     return Waiting(stored, head, behind, set_aside, events)
+
+
+def _behind(stored: Cursor, head: Cursor) -> int:
+    """Count what is to be stored: all of a journal that began anew, or that went back."""
+    return head.seq - stored.seq if _goes_on(stored, head) else head.seq
+
+
+def _goes_on(stored: Cursor, head: Cursor) -> bool:
+    return stored.epoch == head.epoch and stored.seq <= head.seq
 
 
 async def _events(trade: Any, after: Cursor, wanted: int) -> list[Event]:
     """Read the first events after a place: they are there, so they come at once."""
     events: list[Event] = []
     call = trade.SubscribeEvents(SubscribeEventsRequest(after=after), timeout=SECONDS)
-    while len(events) < wanted:
-        events += (await call.read()).events
+    while len(events) < wanted and (reply := await call.read()) is not EOF:
+        events += reply.events
     call.cancel()
     return events[:wanted]
 
@@ -74,9 +96,22 @@ def _cursor(cursor: Cursor) -> dict[str, int]:
 
 def row(event: Event) -> Row:
     """Give an event as a line of a table."""
-    kind = next((kind for kind in _KINDS if event.HasField(kind)), "")  # type: ignore[arg-type]
-    what: dict[str, Any] = MessageToDict(getattr(event, kind), preserving_proto_field_name=True) if kind else {}
-    name = what.get("client_order_id") if kind == "order" else what.get("trade_id") or what.get("side")
-    state = what.get("state", "").removeprefix("ORDER_STATE_")
-    given = {"seq": event.seq, "time": event.time.ToDatetime(), "kind": kind, "what": name, "state": state}
-    return given | {column: what.get(column) for column in ("symbol", "price", "volume")}
+    kind = kind_of(event)
+    what = getattr(event, kind) if kind else None
+    given = {"seq": event.seq, "time": event.time.ToDatetime(), "kind": kind, "what": _name(what), "state": ""}
+    if isinstance(what, Order):
+        given["state"] = _ORDER_STATES.get(what.state, str(what.state))
+    return given | {column: getattr(what, column, None) for column in ("symbol", "price", "volume")}
+
+
+def _name(what: Order | Trade | Position | Account | None) -> str:
+    match what:
+        case Order():
+            return what.client_order_id
+        case Trade():
+            return what.trade_id
+        case Position():
+            return _SIDES.get(what.side, str(what.side))
+        case Account():
+            return what.account_id
+    return ""

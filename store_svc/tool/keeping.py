@@ -6,13 +6,14 @@ from pathlib import Path
 
 from arbig.config import Settings
 from arbig.errors import ConfigError, Refused
-from store_svc.backups.backup import SECONDS, back_up
+from store_svc.backups.backup import back_up
 from store_svc.backups.file import Manifest, open_backup
 from store_svc.backups.restore import compare, prove
 from store_svc.backups.restore import restore as fill
 from store_svc.database import Database
+from store_svc.engines import elsewhere
 from store_svc.tables.describe import NAMES, describe
-from store_svc.tables.migrate import differences, migrate, revision
+from store_svc.tables.migrate import SECONDS, differences, migrate, revision
 from store_svc.tool import sample as samples
 from store_svc.tool.progress import bar
 from store_svc.tool.where import in_use, opened
@@ -96,8 +97,7 @@ def move(url: str, password_file: Path | None, *, live: bool) -> Work:
         if not live and await in_use(settings, database):
             why = "a storage service is writing to this database: stop it first, or --live (see --help)"
             raise Refused(why, "IN_USE")
-        store = settings.store.model_copy(update={"database": url, "password_file": password_file})
-        target = settings.model_copy(update={"store": store})
+        target = elsewhere(settings, url, password_file)
         with tempfile.TemporaryDirectory(prefix="arbig-move-") as directory:
             file = Path(directory) / "move.zip"
             manifest = await back_up(database, file, bar)

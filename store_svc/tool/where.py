@@ -4,7 +4,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from grpc import StatusCode
 from grpc.aio import AioRpcError
+from sqlalchemy import URL, make_url
 
 from arbig.channel import open_channel
 from arbig.config import Settings, load
@@ -12,17 +14,20 @@ from arbig.errors import Refused
 from arbig.store.v1.store_pb2 import GetStatusRequest
 from arbig.store.v1.store_pb2_grpc import RecordServiceStub
 from store_svc.database import Database, open_database
+from store_svc.engines import elsewhere
 
 PEER_SECONDS = 2.0
+_HERE = {"localhost", "127.0.0.1", "::1"}
 
 
 def settings(database: str | None, password_file: Path | None) -> Settings:
     """Give the settings, with another database if one is named; raises ConfigError."""
     loaded = load()
-    changed = {"database": database, "password_file": password_file}
-    if database is None:
-        changed = {"password_file": password_file} if password_file else {}
-    return loaded.model_copy(update={"store": loaded.store.model_copy(update=changed)})
+    if database is not None:
+        return elsewhere(loaded, database, password_file)
+    if password_file:
+        return elsewhere(loaded, loaded.store.database, password_file)
+    return loaded
 
 
 @contextlib.asynccontextmanager
@@ -38,10 +43,28 @@ async def opened(settings: Settings, *, create: bool = False) -> AsyncIterator[D
 
 
 async def in_use(settings: Settings, database: Database) -> bool:
-    """Tell whether a storage service of this machine writes to the database."""
-    async with open_channel(settings.address("store")) as channel:
+    """Tell whether a storage service of this machine writes to the database; raises Refused if that is not known."""
+    address = settings.address("store")
+    async with open_channel(address) as channel:
         try:
             status = await RecordServiceStub(channel).GetStatus(GetStatusRequest(), timeout=PEER_SECONDS)
-        except AioRpcError:
-            return False
-    return bool(status.database == database.label)
+        except AioRpcError as error:
+            if error.code() is StatusCode.UNAVAILABLE:
+                return False
+            why = error.details() or error.code().name
+            raise Refused(
+                f"cannot tell whether the storage service at {address} writes to this database: {why}", "IN_USE"
+            ) from error
+    return same(make_url(status.database), database.engine.url)
+
+
+def same(one: URL, other: URL) -> bool:
+    """Tell whether two URLs name one database, whoever logs in to it and however it is spelled."""
+    return _place(one) == _place(other)
+
+
+def _place(url: URL) -> tuple[object, ...]:
+    if url.get_backend_name() == "sqlite":
+        return "sqlite", str(Path(url.database or "").resolve())
+    host = (url.host or "localhost").lower()
+    return "mysql", "localhost" if host in _HERE else host, url.port or 3306, url.database

@@ -353,6 +353,15 @@ async def test_the_front_is_no_public_service() -> None:
     assert front.encode() not in edge.descriptors()
 
 
+async def test_a_backup_has_more_time_than_other_calls() -> None:
+    """Else its caller would be told of a failure while it is made."""
+    routes = {route["match"]["path"]: route["route"] for route in edge._methods()}
+    assert routes["/arbig.store.v1.AdminService/Backup"]["timeout"] == "3600s"
+    assert routes["/arbig.store.v1.AdminService/StoreAgain"]["timeout"] == edge.UNARY_TIMEOUT
+    methods = {rpc.full_name for _, service in PUBLIC for rpc in edge.allowed(service)}
+    assert set(edge.LONG_TIMEOUTS) <= methods
+
+
 async def test_deploy_has_what_the_edge_would_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`make protos` writes it anew."""
     monkeypatch.setenv("ARBIG_CONFIG", str(tmp_path / "none.toml"))

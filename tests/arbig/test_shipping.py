@@ -154,6 +154,20 @@ async def test_records_that_are_refused_are_not_sent_for_ever(logs: FakeLogs, ad
     assert [text.split(" ")[0] for text in logs.messages] == ["1", "good"]
 
 
+async def test_how_many_were_lost_is_not_lost_with_a_batch_that_is_refused(logs: FakeLogs, address: str) -> None:
+    logs.refuse = InvalidField("records[0].message", "too long")
+    async with shipped(logs, address):
+        for number in range(3):
+            log.warning("bad %d", number)
+        await until(lambda: logs.calls == 1)
+        log.warning("bad too")
+        await until(lambda: logs.calls == 2)
+        logs.refuse = None
+        log.warning("good")
+        await until(lambda: "good" in logs.messages)
+    assert logs.messages[0].startswith("4 log records were lost")
+
+
 async def test_what_storage_would_refuse_is_cut(logs: FakeLogs, address: str) -> None:
     """Neither a long text nor half a character keeps the others back."""
     async with shipped(logs, address):

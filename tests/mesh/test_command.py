@@ -83,6 +83,7 @@ def test_an_unwritable_data_directory_is_named() -> None:
         ({"ARBIG_PORT_BASE": "70000"}, "port_base"),
         ({"ARBIG_FRONT__SPEED": "2"}, "front.speed"),
         ({"ARBIG_MODE": "live"}, "mode: live"),
+        ({"ARBIG_STORE__REDIS": "redis://host/0?password=x"}, "store.redis: Value error, a password in its query"),
     ],
 )
 def test_a_bad_setting_is_named_at_once(environment: dict[str, str], words: str, tmp_path: Path) -> None:
@@ -109,7 +110,15 @@ def test_a_missing_replay_file_is_named(tmp_path: Path) -> None:
     assert str(missing) in done.stderr
 
 
-@pytest.mark.parametrize("option", ["--database=mysql://arbig:hidden@host/arbig", "--redis=redis://:hidden@host"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--database=mysql://arbig:hidden@host/arbig",
+        "--redis=redis://:hidden@host",
+        "--redis=redis://:hid/den@host",
+        "--redis=rediss://host/0?password=hidden",
+    ],
+)
 def test_a_password_on_the_command_line_is_refused(option: str) -> None:
     """Everybody on the machine can read it there; the message does not repeat it."""
     done = arbig("up", option, COLUMNS="200")

@@ -23,6 +23,8 @@ TEXTS = (
     'quo"te\\back',
     "%s %(x)s",
 )
+# Each begins as the first does: MySQL compares keys as if blanks followed.
+NEIGHBOURS = ("a", "a!", "a b", "a0", "a\x7f", "aé", "a金", "a🥇", " a")
 MOST = LIMIT - STEP
 
 
@@ -51,6 +53,8 @@ def _unique(column: Column[Any], number: int, dice: random.Random) -> Any:
     length = column.type.length or 64  # type: ignore[attr-defined]
     # Told apart by case alone, now and then.
     name = dice.choice(["order", "Order", "ORDER", "é", "金"]) + f"-{number}-" + "".join(dice.choices(LETTERS, k=4))
+    if number < len(NEIGHBOURS):
+        name = NEIGHBOURS[number]
     return name[:length] if length >= 24 else f"{number:0{min(length, 8)}d}"
 
 

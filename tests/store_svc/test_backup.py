@@ -4,23 +4,25 @@ import asyncio
 import zipfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, insert, select, update
+from alembic import command
+from sqlalchemy import Table, insert, inspect, select, update
 from sqlalchemy.util import await_only
 
 from arbig.config import Settings, Store
-from arbig.errors import Refused
+from arbig.errors import ConfigError, Refused
 from store_svc.backups.backup import back_up
-from store_svc.backups.file import BackupError, Manifest, open_backup
-from store_svc.backups.progress import Advance
+from store_svc.backups.file import BackupError, Manifest, open_backup, read_manifest
+from store_svc.backups.progress import Advance, Long, silent
 from store_svc.backups.restore import Difference, compare, occupied, prove, restore
 from store_svc.backups.rows import from_line
-from store_svc.database import Database, open_database
+from store_svc.database import Database, DatabaseDown, open_database
 from store_svc.journal.writing import write
-from store_svc.tables.migrate import migrate
+from store_svc.tables.migrate import config, migrate, revision
 from store_svc.tables.schema import METADATA, orders, sequences, system_logs
 from tests.servers import Server
 from tests.store_svc.conftest import NUMBERS, empty_database
@@ -145,6 +147,78 @@ async def test_a_backup_is_restored_only_into_an_empty_database(full: Database, 
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+async def test_a_database_of_an_older_version_that_has_rows_stays_as_it_is(
+    backup: Path, empty: Empty, tmp_path: Path, engine: str
+) -> None:
+    """Not even its tables are upgraded."""
+    settings = Settings(data=tmp_path, store=Store(database=await empty(engine)))
+    async with aclosing(open_database(settings)) as database:
+        await database.write(lambda on: on.run_sync(lambda on: command.upgrade(config(on), "0001")), 60)
+        await database.write(lambda on: on.exec_driver_sql("INSERT INTO streams VALUES ('trade', 1, 5)"))
+        with open_backup(backup) as file, pytest.raises(BackupError, match="not empty: streams has rows; nothing was"):
+            await restore(database, file)
+        assert await database.read(lambda on: on.run_sync(revision)) == "0001"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_database_of_another_program_gets_no_tables(
+    backup: Path, empty: Empty, tmp_path: Path, engine: str
+) -> None:
+    settings = Settings(data=tmp_path, store=Store(database=await empty(engine)))
+    async with aclosing(open_database(settings)) as database:
+        await database.write(lambda on: on.exec_driver_sql("CREATE TABLE customers (id INTEGER PRIMARY KEY)"))
+        with pytest.raises(ConfigError, match=r"another program \(customers\): name an empty database"):
+            await database.write(lambda on: on.run_sync(migrate), 60)
+        with open_backup(backup) as file, pytest.raises(ConfigError, match="customers"):
+            await restore(database, file)
+        found = await database.read(lambda on: on.run_sync(lambda on: inspect(on).get_table_names()))
+        assert found == ["customers"]
+
+
+async def test_a_database_that_hangs_is_noticed_before_long_work(
+    own_mariadb: Server, backup: Path, tmp_path: Path
+) -> None:
+    settings = Settings(data=tmp_path, store=Store(database=own_mariadb.url, timeout_seconds=0.5))
+    async with aclosing(open_database(settings)) as database:
+        own_mariadb.hang()
+        for work in (lambda _: back_up(database, tmp_path / "hung.zip"), partial(restore, database)):
+            with open_backup(backup) as file, pytest.raises(DatabaseDown, match=r"no answer within 0\.5 s"):
+                await work(file)
+        with open_backup(backup) as file, pytest.raises(DatabaseDown, match=r"no answer within 0\.5 s"):
+            await compare(database, file)
+    assert not list(tmp_path.glob(".hung*"))
+
+
+async def test_a_database_that_hangs_in_the_midst_of_a_backup_is_noticed(
+    own_mariadb: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store_svc.backups.progress.PATIENCE", 0.1)
+
+    @contextmanager
+    def hanging(_: str, __: int) -> Iterator[Advance]:
+        own_mariadb.hang()
+        yield lambda rows: rows
+
+    async with opened(own_mariadb.url, tmp_path) as database:
+        with pytest.raises(DatabaseDown, match="no answer within 1 s"):
+            await back_up(database, tmp_path / "b.zip", hanging)
+    assert not list(tmp_path.glob(".b*"))
+
+
+async def test_long_work_may_take_as_long_as_rows_pass(full: Database) -> None:
+    """Each puts off the moment when we give up."""
+    work = Long(full, silent)
+    work.deadline.seconds = -1.0
+    with work.step("", 2) as advance:
+        rows = advance(iter([b"1", b"2"]))
+        next(rows)
+        assert work.deadline.left < 0
+        work.deadline.seconds = 60.0
+        next(rows)
+    assert work.deadline.left > 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_a_row_that_comes_back_otherwise_leaves_the_database_empty(
     backup: Path, empty: Empty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
@@ -169,6 +243,25 @@ async def test_a_file_is_not_overwritten_unless_told_to(full: Database, backup: 
     await back_up(full, backup, force=True)
 
 
+async def test_a_file_that_is_made_meanwhile_is_not_overwritten_either(full: Database, tmp_path: Path) -> None:
+    async def meanwhile(_: Path) -> None:
+        (tmp_path / "b.zip").write_bytes(b"mine")
+
+    with pytest.raises(BackupError, match="there already"):
+        await back_up(full, tmp_path / "b.zip", proof=meanwhile)
+    assert (tmp_path / "b.zip").read_bytes() == b"mine"
+    await back_up(full, tmp_path / "b.zip", proof=meanwhile, force=True)
+    assert read_manifest(tmp_path / "b.zip").rows
+    assert not list(tmp_path.glob(".b*"))
+
+
+async def test_a_path_that_cannot_be_is_named(full: Database, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="File name too long"):
+        await back_up(full, tmp_path / f"{'a' * 300}.zip")
+    with pytest.raises(BackupError, match="Is a directory"), open_backup(tmp_path):
+        pass
+
+
 async def test_a_backup_is_for_us_alone(backup: Path) -> None:
     assert backup.stat().st_mode & 0o777 == 0o600
 
@@ -186,6 +279,15 @@ async def test_a_proof_leaves_nothing_behind(tmp_path: Path, backup: Path) -> No
     before = set(tmp_path.iterdir())
     await prove(backup, Settings(data=tmp_path))
     assert set(tmp_path.iterdir()) == before
+
+
+async def test_a_proof_needs_nothing_of_the_database_that_is_backed_up(tmp_path: Path, backup: Path) -> None:
+    """Neither its TLS, nor a directory whose name needs no quoting in a URL."""
+    (odd := tmp_path / "50%? #1").mkdir()
+    moved = backup.rename(odd / "b.zip")
+    (ca := tmp_path / "ca.pem").touch()
+    await prove(moved, Settings(data=tmp_path, store=Store(database="mysql://arbig@127.0.0.1:1/db", tls_ca=ca)))
+    assert list(odd.iterdir()) == [moved]
 
 
 async def test_a_database_without_tables_is_told_how_to_get_them(tmp_path: Path) -> None:

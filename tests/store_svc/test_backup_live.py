@@ -10,15 +10,16 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from arbig.store.v1.admin_pb2 import BackupRequest
 from store_svc.backups.backup import back_up
 from store_svc.backups.file import read_manifest
 from store_svc.journal.writing import write
 from tests.servers import PASSWORD, Server
 from tests.store_svc.conftest import empty_database
 from tests.store_svc.journal.test_writing import batch
-from tests.store_svc.mesh import Mesh, a_day, assert_everything_once, mesh
+from tests.store_svc.mesh import DEADLINE, Mesh, a_day, assert_everything_once, mesh
 from tests.store_svc.test_backup import opened
-from tests.store_svc.tool.process import command_lines, started, tool
+from tests.store_svc.tool.process import command_lines, started, surroundings, tool
 
 ORDERS_PER_SECOND = 200
 EVENTS = 5  # of an order of `a_day`
@@ -92,18 +93,49 @@ def at_one_moment(file: Path) -> None:
     assert manifest.tables["trades"].rows == (stored + 2) // EVENTS
 
 
-async def test_a_kill_9_of_a_backup_leaves_no_file(urls: dict[str, str], tmp_path: Path) -> None:
+@contextlib.asynccontextmanager
+async def half_made(made: Mesh, file: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Be in the middle of a backup of 4,000 orders."""
+    made.trade.publish(*a_day(4000))
+    await made.until_stored()
+    process = await started(made.settings, "backup", "--file", file, "--prove")
+    while not left_of(file):
+        await asyncio.sleep(0.001)
+    yield process
+    await process.communicate()
+    assert not file.exists()
+
+
+def left_of(file: Path) -> list[Path]:
+    """Give what there is of a backup beside its file."""
+    return list(file.parent.glob(f".{file.name}.*"))
+
+
+async def test_what_a_kill_9_of_a_backup_leaves_goes_with_the_next_one(
+    urls: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (directory := tmp_path / "backups").mkdir()
+    settings = {"database": urls["mariadb"], "backup_directory": str(directory)}
+    async with mesh(tmp_path / "one", **settings) as made, made.trading(), made.storing():
+        file = directory / "arbig-20260309T000000Z.zip"
+        async with half_made(made, file) as process:
+            process.send_signal(signal.SIGKILL)
+        assert left_of(file)
+        for name, value in surroundings(made.settings).items():
+            monkeypatch.setenv(name, value)
+        await made.admin.Backup(BackupRequest(), timeout=DEADLINE)
+        assert not left_of(file)
+
+
+async def test_a_backup_that_is_told_to_stop_leaves_nothing(urls: dict[str, str], tmp_path: Path) -> None:
+    """From either database."""
     file = tmp_path / "b.zip"
-    async with mesh(tmp_path / "one", database=urls["mariadb"]) as made, made.trading(), made.storing():
-        made.trade.publish(*a_day(4000))
-        await made.until_stored()
-        process = await started(made.settings, "backup", "--file", file, "--prove")
-        while not list(tmp_path.glob(".b.zip.*")):
-            await asyncio.sleep(0.001)
-        process.send_signal(signal.SIGKILL)
-        await process.communicate()
-        assert not file.exists()
-        assert (await tool(made.settings, "backup", "--file", file)).status == 0
+    for place, url in urls.items():
+        async with mesh(tmp_path / place, database=url) as made, made.trading(), made.storing():
+            async with half_made(made, file) as process:
+                process.terminate()
+            assert process.returncode == 128 + signal.SIGTERM
+            assert not left_of(file)
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "mariadb"])
@@ -140,14 +172,31 @@ async def half_way(url: str) -> bool:
     return rows > 1000
 
 
-async def test_no_command_line_shows_the_password(urls: dict[str, str], tmp_path: Path) -> None:
-    file, seen = tmp_path / "b.zip", set[str]()
+async def test_no_command_line_shows_the_password(
+    urls: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where it stands in the settings, as part of the URL."""
+    seen = set[str]()
     async with mesh(tmp_path / "one", database=urls["mariadb"]) as made, made.trading():
+        assert PASSWORD in urls["mariadb"]
+        monkeypatch.setenv("ARBIG_STORE__DATABASE", urls["mariadb"])
+        monkeypatch.setenv("ARBIG_DATA", str(made.settings.data))
+        monkeypatch.setenv("ARBIG_PORT_BASE", str(made.settings.port_base))
         watching = asyncio.create_task(command_lines(made.settings, seen))
-        for arguments in (["init", "--sample"], ["orders"], ["backup", "--prove", "--file", file]):
-            said = await tool(made.settings, *arguments)
-            assert said.status == 0, said.errors
-            assert PASSWORD not in said.out + said.errors
+        async with made.storing():
+            made.trade.publish(*a_day(1))
+            await made.until_stored()
+            await made.admin.Backup(BackupRequest(), timeout=DEADLINE)
+            status = await made.status()
+            assert PASSWORD not in status.database + status.reason + status.backup_reason
         watching.cancel()
     assert any("db backup" in line for line in seen)
     assert not [line for line in seen if PASSWORD in line]
+
+
+async def test_the_tool_says_no_password(urls: dict[str, str], tmp_path: Path) -> None:
+    async with mesh(tmp_path / "one", database=urls["mariadb"]) as made, made.trading():
+        for arguments in (["init", "--sample"], ["orders"], ["backup", "--prove", "--file", tmp_path / "b.zip"]):
+            said = await tool(made.settings, *arguments)
+            assert said.status == 0, said.errors
+            assert PASSWORD not in said.out + said.errors

@@ -84,6 +84,13 @@ def test_a_password_is_given_once(tmp_path: Path) -> None:
     assert said == "store.password_file: there is a password in store.database too"
 
 
+@pytest.mark.parametrize("name", ["password", "passwd", "PASSWORD", "pass%77ord"])
+def test_a_password_in_the_query_is_refused_since_the_status_would_show_it(tmp_path: Path, name: str) -> None:
+    said = refused(tmp_path, f"mysql://arbig@db/arbig?charset=utf8mb4&{name}=hidden")
+    assert "password_file" in said
+    assert "hidden" not in said
+
+
 def test_an_empty_password_file_is_refused(tmp_path: Path) -> None:
     secret = tmp_path / "password"
     secret.write_text("\n")

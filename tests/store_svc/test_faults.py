@@ -17,7 +17,7 @@ from arbig.channel import open_channel
 from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1 import trade_pb2 as tr
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
-from store_svc.database import bounded, open_database
+from store_svc.database import Deadline, bounded, open_database
 from store_svc.journal.recorder import Ahead, Recorder
 from tests import store_faults
 from tests.servers import Server
@@ -242,5 +242,5 @@ async def test_work_that_does_not_let_go_is_cancelled_again(monkeypatch: pytest.
         raise asyncio.CancelledError
 
     with pytest.raises(TimeoutError):
-        await bounded(stubborn(), 0.01)
+        await bounded(stubborn(), Deadline(0.01))
     assert cancelled == 2

@@ -119,6 +119,22 @@ async def test_a_result_is_final(served: Served) -> None:
     assert (await served.refused(unknown))[:2] == (grpc.StatusCode.NOT_FOUND, "NO_SUCH_TRIGGER")
 
 
+async def test_an_older_change_made_again_undoes_nothing_of_a_final_one(served: Served) -> None:
+    """What is still absent may be told."""
+    await recorded(served)
+    first = pb.UpdateTriggerRequest(strategy="grid", trigger_id="t1", volume=1, error_message="first")
+    await served.call(first)
+    final = await changed(served, volume=2, error_message="second", result=pb.TRIGGER_RESULT_FAILED)
+    assert (await served.refused(first))[:2] == (grpc.StatusCode.FAILED_PRECONDITION, "TRIGGER_FINAL")
+    told = await changed(served, execution_time=THEN, account_id="sim001")
+    assert (told.volume, told.error_message, told.account_id) == (2, "second", "sim001")
+    assert (await served.refused(pb.UpdateTriggerRequest(strategy="grid", trigger_id="t1", volume=0)))[
+        1
+    ] == "TRIGGER_FINAL"
+    assert await changed(served, volume=2, result=pb.TRIGGER_RESULT_FAILED) == told
+    assert told.seq == final.seq + 1
+
+
 async def test_triggers_are_listed_by_when_they_were_recorded(served: Served) -> None:
     """A change moves none of them, and filters narrow."""
     for number in range(5):

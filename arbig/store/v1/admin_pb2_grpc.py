@@ -76,15 +76,17 @@ class AdminServiceServicer:
     def Backup(self, request, context):
         """Makes a backup now, in the directory of the settings, and proves it by a real restore.
 
-        It is what the tables were at one moment; trading goes on meanwhile. FAILED_PRECONDITION
-        (reason BACKUP_FAILED) says why there is none; UNAVAILABLE (BACKUP_RUNNING): another one runs.
+        It is what the tables were at one moment; trading goes on meanwhile, and so does the backup when
+        the caller goes away: GetStatus says since when one is being made. FAILED_PRECONDITION (reason
+        BACKUP_FAILED) says why there is none; UNAVAILABLE (BACKUP_RUNNING): another one runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListBackups(self, request, context):
-        """The backups in the directory of the settings, the newest first.
+        """The backups in the directory of the settings, the newest first; those that a clock dated ahead
+        of now are the last.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,11 +38,14 @@ class AdminServiceStub:
     Backup: _grpc.UnaryUnaryMultiCallable[_admin_pb2.BackupRequest, _admin_pb2.BackupResponse]
     """Makes a backup now, in the directory of the settings, and proves it by a real restore.
 
-    It is what the tables were at one moment; trading goes on meanwhile. FAILED_PRECONDITION
-    (reason BACKUP_FAILED) says why there is none; UNAVAILABLE (BACKUP_RUNNING): another one runs.
+    It is what the tables were at one moment; trading goes on meanwhile, and so does the backup when
+    the caller goes away: GetStatus says since when one is being made. FAILED_PRECONDITION (reason
+    BACKUP_FAILED) says why there is none; UNAVAILABLE (BACKUP_RUNNING): another one runs.
     """
     ListBackups: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListBackupsRequest, _admin_pb2.ListBackupsResponse]
-    """The backups in the directory of the settings, the newest first."""
+    """The backups in the directory of the settings, the newest first; those that a clock dated ahead
+    of now are the last.
+    """
     ListSetAside: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListSetAsideRequest, _admin_pb2.ListSetAsideResponse]
     """Events that no table can hold, the oldest first, 1000 at most."""
     StoreAgain: _grpc.UnaryUnaryMultiCallable[_admin_pb2.StoreAgainRequest, _admin_pb2.StoreAgainResponse]
@@ -61,11 +64,14 @@ class AdminServiceAsyncStub(AdminServiceStub):
     Backup: _aio.UnaryUnaryMultiCallable[_admin_pb2.BackupRequest, _admin_pb2.BackupResponse]  # type: ignore[assignment]
     """Makes a backup now, in the directory of the settings, and proves it by a real restore.
 
-    It is what the tables were at one moment; trading goes on meanwhile. FAILED_PRECONDITION
-    (reason BACKUP_FAILED) says why there is none; UNAVAILABLE (BACKUP_RUNNING): another one runs.
+    It is what the tables were at one moment; trading goes on meanwhile, and so does the backup when
+    the caller goes away: GetStatus says since when one is being made. FAILED_PRECONDITION (reason
+    BACKUP_FAILED) says why there is none; UNAVAILABLE (BACKUP_RUNNING): another one runs.
     """
     ListBackups: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListBackupsRequest, _admin_pb2.ListBackupsResponse]  # type: ignore[assignment]
-    """The backups in the directory of the settings, the newest first."""
+    """The backups in the directory of the settings, the newest first; those that a clock dated ahead
+    of now are the last.
+    """
     ListSetAside: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListSetAsideRequest, _admin_pb2.ListSetAsideResponse]  # type: ignore[assignment]
     """Events that no table can hold, the oldest first, 1000 at most."""
     StoreAgain: _aio.UnaryUnaryMultiCallable[_admin_pb2.StoreAgainRequest, _admin_pb2.StoreAgainResponse]  # type: ignore[assignment]
@@ -93,8 +99,9 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_pb2.BackupResponse, _abc.Awaitable[_admin_pb2.BackupResponse]]:
         """Makes a backup now, in the directory of the settings, and proves it by a real restore.
 
-        It is what the tables were at one moment; trading goes on meanwhile. FAILED_PRECONDITION
-        (reason BACKUP_FAILED) says why there is none; UNAVAILABLE (BACKUP_RUNNING): another one runs.
+        It is what the tables were at one moment; trading goes on meanwhile, and so does the backup when
+        the caller goes away: GetStatus says since when one is being made. FAILED_PRECONDITION (reason
+        BACKUP_FAILED) says why there is none; UNAVAILABLE (BACKUP_RUNNING): another one runs.
         """
 
     @_abc_1.abstractmethod
@@ -103,7 +110,9 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.ListBackupsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ListBackupsResponse, _abc.Awaitable[_admin_pb2.ListBackupsResponse]]:
-        """The backups in the directory of the settings, the newest first."""
+        """The backups in the directory of the settings, the newest first; those that a clock dated ahead
+        of now are the last.
+        """
 
     @_abc_1.abstractmethod
     def ListSetAside(

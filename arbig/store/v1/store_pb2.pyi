@@ -971,7 +971,9 @@ class GetStatusResponse(_message.Message):
     archive_reason: _builtins.str
     """What keeps ticks from the archive, for people; empty when they get there, or none is kept."""
     backup_reason: _builtins.str
-    """What was wrong with the last backup, for people; empty when nothing was."""
+    """What was wrong with the last backup, and since when one is being made, for people; empty when
+    nothing was and none is.
+    """
     @_builtins.property
     def events(self) -> _stream_pb2.Cursor:
         """The last trade event that the database has."""

@@ -489,7 +489,7 @@ class ActivateStrategyRequest(_message.Message):
     strategy: _builtins.str
     """Required."""
     expected_version: _builtins.int
-    """The version that the caller saw; 0 means any."""
+    """The version that the caller saw; 0 means any, and is not safe to repeat."""
     def __init__(
         self,
         *,
@@ -539,7 +539,7 @@ class DeactivateStrategyRequest(_message.Message):
     strategy: _builtins.str
     """Required."""
     expected_version: _builtins.int
-    """The version that the caller saw; 0 means any."""
+    """The version that the caller saw; 0 means any, and is not safe to repeat."""
     def __init__(
         self,
         *,
@@ -589,7 +589,7 @@ class DeleteStrategyRequest(_message.Message):
     strategy: _builtins.str
     """Required."""
     expected_version: _builtins.int
-    """The version that the caller saw; 0 means any."""
+    """The version that the caller saw; 0 means any, and is not safe to repeat."""
     def __init__(
         self,
         *,

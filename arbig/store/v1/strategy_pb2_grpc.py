@@ -29,7 +29,8 @@ class StrategyServiceStub:
     """Keeps the strategies' configurations and what they triggered; strategies watch their own.
 
     OK means that it is in the database. UNAVAILABLE (reason DATABASE_DOWN): it may be there or not;
-    repeat the call, every method here may be repeated.
+    repeat the call. Every method here may be repeated, but an expected_version of 0 is not safe to
+    repeat: it would undo what somebody else changed in between.
     """
 
     def __init__(self, channel):
@@ -114,7 +115,8 @@ class StrategyServiceServicer:
     """Keeps the strategies' configurations and what they triggered; strategies watch their own.
 
     OK means that it is in the database. UNAVAILABLE (reason DATABASE_DOWN): it may be there or not;
-    repeat the call, every method here may be repeated.
+    repeat the call. Every method here may be repeated, but an expected_version of 0 is not safe to
+    repeat: it would undo what somebody else changed in between.
     """
 
     def CreateStrategy(self, request, context):
@@ -215,8 +217,10 @@ class StrategyServiceServicer:
     def UpdateTrigger(self, request, context):
         """Says what became of a trigger.
 
-        A repeated call that finds its own change done gives the trigger back. NOT_FOUND: there is no
-        such trigger. FAILED_PRECONDITION (reason TRIGGER_FINAL): it ended with another result.
+        A repeated call that finds its own change done gives the trigger back. While the trigger is
+        pending the last call wins: repeat the newest one only. Once it has a result, what is absent may
+        be told, and nothing is changed. NOT_FOUND: there is no such trigger. FAILED_PRECONDITION (reason
+        TRIGGER_FINAL): it ended with another result, or the field has another value.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -326,7 +330,8 @@ class StrategyService:
     """Keeps the strategies' configurations and what they triggered; strategies watch their own.
 
     OK means that it is in the database. UNAVAILABLE (reason DATABASE_DOWN): it may be there or not;
-    repeat the call, every method here may be repeated.
+    repeat the call. Every method here may be repeated, but an expected_version of 0 is not safe to
+    repeat: it would undo what somebody else changed in between.
     """
 
     @staticmethod

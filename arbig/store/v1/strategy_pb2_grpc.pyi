@@ -30,7 +30,8 @@ class StrategyServiceStub:
     """Keeps the strategies' configurations and what they triggered; strategies watch their own.
 
     OK means that it is in the database. UNAVAILABLE (reason DATABASE_DOWN): it may be there or not;
-    repeat the call, every method here may be repeated.
+    repeat the call. Every method here may be repeated, but an expected_version of 0 is not safe to
+    repeat: it would undo what somebody else changed in between.
     """
 
     @_typing.overload
@@ -86,8 +87,10 @@ class StrategyServiceStub:
     UpdateTrigger: _grpc.UnaryUnaryMultiCallable[_strategy_pb2.UpdateTriggerRequest, _strategy_pb2.UpdateTriggerResponse]
     """Says what became of a trigger.
 
-    A repeated call that finds its own change done gives the trigger back. NOT_FOUND: there is no
-    such trigger. FAILED_PRECONDITION (reason TRIGGER_FINAL): it ended with another result.
+    A repeated call that finds its own change done gives the trigger back. While the trigger is
+    pending the last call wins: repeat the newest one only. Once it has a result, what is absent may
+    be told, and nothing is changed. NOT_FOUND: there is no such trigger. FAILED_PRECONDITION (reason
+    TRIGGER_FINAL): it ended with another result, or the field has another value.
     """
     ListTriggers: _grpc.UnaryUnaryMultiCallable[_strategy_pb2.ListTriggersRequest, _strategy_pb2.ListTriggersResponse]
     """Triggers, the newest first unless asked otherwise.
@@ -106,7 +109,8 @@ class StrategyServiceAsyncStub(StrategyServiceStub):
     """Keeps the strategies' configurations and what they triggered; strategies watch their own.
 
     OK means that it is in the database. UNAVAILABLE (reason DATABASE_DOWN): it may be there or not;
-    repeat the call, every method here may be repeated.
+    repeat the call. Every method here may be repeated, but an expected_version of 0 is not safe to
+    repeat: it would undo what somebody else changed in between.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -159,8 +163,10 @@ class StrategyServiceAsyncStub(StrategyServiceStub):
     UpdateTrigger: _aio.UnaryUnaryMultiCallable[_strategy_pb2.UpdateTriggerRequest, _strategy_pb2.UpdateTriggerResponse]  # type: ignore[assignment]
     """Says what became of a trigger.
 
-    A repeated call that finds its own change done gives the trigger back. NOT_FOUND: there is no
-    such trigger. FAILED_PRECONDITION (reason TRIGGER_FINAL): it ended with another result.
+    A repeated call that finds its own change done gives the trigger back. While the trigger is
+    pending the last call wins: repeat the newest one only. Once it has a result, what is absent may
+    be told, and nothing is changed. NOT_FOUND: there is no such trigger. FAILED_PRECONDITION (reason
+    TRIGGER_FINAL): it ended with another result, or the field has another value.
     """
     ListTriggers: _aio.UnaryUnaryMultiCallable[_strategy_pb2.ListTriggersRequest, _strategy_pb2.ListTriggersResponse]  # type: ignore[assignment]
     """Triggers, the newest first unless asked otherwise.
@@ -178,7 +184,8 @@ class StrategyServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps the strategies' configurations and what they triggered; strategies watch their own.
 
     OK means that it is in the database. UNAVAILABLE (reason DATABASE_DOWN): it may be there or not;
-    repeat the call, every method here may be repeated.
+    repeat the call. Every method here may be repeated, but an expected_version of 0 is not safe to
+    repeat: it would undo what somebody else changed in between.
     """
 
     @_abc_1.abstractmethod
@@ -301,8 +308,10 @@ class StrategyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_strategy_pb2.UpdateTriggerResponse, _abc.Awaitable[_strategy_pb2.UpdateTriggerResponse]]:
         """Says what became of a trigger.
 
-        A repeated call that finds its own change done gives the trigger back. NOT_FOUND: there is no
-        such trigger. FAILED_PRECONDITION (reason TRIGGER_FINAL): it ended with another result.
+        A repeated call that finds its own change done gives the trigger back. While the trigger is
+        pending the last call wins: repeat the newest one only. Once it has a result, what is absent may
+        be told, and nothing is changed. NOT_FOUND: there is no such trigger. FAILED_PRECONDITION (reason
+        TRIGGER_FINAL): it ended with another result, or the field has another value.
         """
 
     @_abc_1.abstractmethod

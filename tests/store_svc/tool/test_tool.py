@@ -17,7 +17,7 @@ from arbig.server import serve
 from arbig.trade.v1 import trade_pb2 as tr
 from store_svc.tool.cli import main
 from tests.servers import PASSWORD, free_base
-from tests.store_svc.mesh import FakeTrade, a_day, mesh
+from tests.store_svc.mesh import EPOCH, FakeTrade, a_day, mesh
 from tests.store_svc.tool import process
 from tests.store_svc.tool.process import Said, surroundings
 
@@ -198,6 +198,13 @@ def test_a_value_is_one_cell_whatever_is_in_it(sample: Tool, settings: Settings)
         ("orders --json --csv", "not both"),
         ("orders --database mysql://me:pw@host/db", "no password here"),
         ("move mysql://me:pw@host/db", "no password here"),
+        ("move mysql://me:p/w@host/db", "no password here"),
+        ("move mysql://me:p#w@host/db", "no password here"),
+        ("move mysql://me:p?w@host/db", "no password here"),
+        ("move mysql://me:p@w@host/db", "no password here"),
+        ("move mysql://me@host/db?charset=utf8mb4&password=pw", "no password here"),
+        ("move mysql://me@host/db?passwd=pw", "no password here"),
+        ("move mysql://me@host/db?Pass%77ord=pw", "no password here"),
     ],
 )
 def test_what_is_asked_wrongly_is_said_clearly(sample: Tool, arguments: str, why: str) -> None:
@@ -215,6 +222,7 @@ def test_what_is_asked_wrongly_is_said_clearly(sample: Tool, arguments: str, why
         ("backup --file no/such/directory.zip", 1, "arbig: no/such/directory.zip: No such file"),
         ("orders --database oracle://host/db", 78, 'arbig: store.database: "oracle" is not one of'),
         ("orders --database mysql://me@127.0.0.1:1/db", 1, "arbig: database: "),
+        ("orders --database mysql://[x", 78, "arbig: store.database: "),
         ("orders --password-file none", 78, "arbig: "),
         ("journal", 1, "arbig: trade service at 127.0.0.1:"),
     ],
@@ -295,3 +303,22 @@ async def test_the_journal_shows_what_is_still_to_be_stored(
     assert [list(event)[-1] for event in found["events"]] == ["order", "order", "trade"]
     assert text[0] == "stored 0 of 15: 15 to store, 0 set aside"
     assert len(text) == 1 + 1 + 10
+
+
+async def test_a_journal_that_went_back_is_to_be_stored_from_its_beginning(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trade = Trade()
+    trade.publish(*a_day(1), tr.Account(account_id="sim001"))
+    assert (await asyncio.to_thread(ran, capsys, "init")).status == 0
+    with sqlite3.connect(settings.data / "store" / "store.db") as database:
+        database.execute("INSERT INTO streams VALUES ('trade', ?, 20)", (EPOCH,))
+    database.close()
+    async with serve(settings.address("trade"), [("arbig.trade.v1.TradeService", trade)]):
+        text = (await asyncio.to_thread(ran, capsys, "journal")).out.splitlines()
+    assert text[:2] == ["stored 20 of 6: 6 to store, 0 set aside", "the journal went back: all of it is read again"]
+    lines = [line.split("\t") for line in text[2:]]
+    assert [dict(zip(lines[0], line, strict=True))["what"] for line in lines[1:]] == [
+        *("o0", "o0", "t0", "LONG", "o0", "sim001")
+    ]
+    assert [dict(zip(lines[0], line, strict=True))["state"] for line in lines[1:3]] == ["PENDING_NEW", "ACCEPTED"]
