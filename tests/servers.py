@@ -111,6 +111,8 @@ def start_mariadb(directory: Path, *options: str) -> Iterator[Server]:
     install.append("--force")  # a fresh machine may not know its own name
     made = subprocess.run(
         [*install, "--user=root", "--skip-test-db"],
+        # Two that begin at once take each other's temporary tables for their own.
+        env={**os.environ, "TMPDIR": str(directory)},
         check=False,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -124,7 +126,12 @@ def start_mariadb(directory: Path, *options: str) -> Iterator[Server]:
         "GRANT ALL ON *.* TO 'arbig'@'%';\n"
     )
     command = [MARIADB, "--no-defaults", "--user=root", f"--datadir={data}", f"--init-file={users}"]
-    command += ["--bind-address=127.0.0.1", f"--port={port}", f"--socket={directory / 'm.sock'}"]
+    command += [
+        "--bind-address=127.0.0.1",
+        f"--port={port}",
+        f"--socket={directory / 'm.sock'}",
+        f"--tmpdir={directory}",
+    ]
     # Enough for a test, and quick to start: a kill -9 of the process loses no acknowledged write.
     command += ["--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M", "--skip-name-resolve", *options]
     url = f"mysql+aiomysql://arbig:{PASSWORD}@127.0.0.1:{port}/arbig"
