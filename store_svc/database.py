@@ -69,7 +69,7 @@ class Database:
         self.seconds = seconds
         self._retries = retries
         self._writing = engine.execution_options(write=True)
-        # A local file answers within its own time, and its driver, a thread, hangs when it is cancelled.
+        # SQLite's driver is a thread, and hangs when it is cancelled.
         self._cancels = engine.url.get_backend_name() != "sqlite"
         # Without its password.
         self.label = engine.url.render_as_string(hide_password=True)
@@ -101,8 +101,12 @@ class Database:
     async def _transaction(
         self, work: Work[T], deadline: "_Deadline", opened: AbstractAsyncContextManager[AsyncConnection]
     ) -> T:
+        interrupt = None if self._cancels else _Interrupt()
+
         async def transaction() -> T:
             async with opened as connection:
+                if interrupt:
+                    await interrupt.reach(connection)
                 try:
                     return await work(connection)
                 except DBAPIError as error:
@@ -113,12 +117,12 @@ class Database:
                     raise
 
         with _translated(deadline.seconds):
-            return await bounded(transaction(), deadline.left, cancels=self._cancels)
+            return await bounded(transaction(), deadline.left, interrupt)
 
     async def aclose(self) -> None:
         """Close every connection."""
         for engine in {self.engine, self.asking}:
-            await bounded(engine.dispose(), self.seconds, cancels=self._cancels)
+            await bounded(engine.dispose(), self.seconds, None if self._cancels else _let_be)
 
 
 class _Deadline:
@@ -133,11 +137,34 @@ class _Deadline:
         return self._end - time.monotonic()
 
 
+class _Interrupt:
+    """What ends a statement of SQLite that takes too long, from another thread than the driver's."""
+
+    def __init__(self) -> None:
+        self._driver: Any = None
+
+    async def reach(self, connection: AsyncConnection) -> None:
+        """Know the connection, once it is there."""
+        self._driver = (await connection.get_raw_connection()).driver_connection
+
+    def __call__(self) -> None:
+        """End the statement that runs now, if one does."""
+        if self._driver:
+            with contextlib.suppress(ValueError, sqlite3.ProgrammingError):  # closed meanwhile
+                self._driver._conn.interrupt()  # noqa: SLF001 - the driver's own is a coroutine
+
+
+def _let_be() -> None:
+    """Wait for what cannot be hurried."""
+
+
 @contextlib.contextmanager
 def _translated(seconds: float) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_INTERRUPT:
+            raise DatabaseDown(f"no answer within {seconds:g} s") from error
         raise _fault(error) from error
     except TimeoutError as error:
         raise DatabaseDown(f"no answer within {seconds:g} s") from error
@@ -167,25 +194,26 @@ def _said(error: BaseException | None) -> tuple[int, str]:
     return code, f"{text[0]} ({code}){cause}"
 
 
-async def bounded(work: Coroutine[Any, Any, T], seconds: float, *, cancels: bool = True) -> T:
+async def bounded(work: Coroutine[Any, Any, T], seconds: float, stop: Callable[[], None] | None = None) -> T:
     """Give what `work` gives; raises TimeoutError after `seconds`.
 
     asyncio.timeout is not enough: a driver that is cancelled says goodbye to the server, and to a
-    server that hangs it says it for ever. It is cancelled again until it lets go, or, where it
-    cannot be cancelled, waited for.
+    server that hangs it says it for ever. It is cancelled again until it lets go; where it cannot
+    be cancelled, `stop` is called instead.
     """
     task = asyncio.create_task(work)
+    # Who was cancelled meanwhile does not ask what came of it; asyncio would call that a mistake.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         await asyncio.wait({task}, timeout=seconds)
         if task.done():
             return task.result()
     finally:
         while not task.done():
-            if cancels:
-                task.cancel()
+            (stop or task.cancel)()
             await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
     if not task.cancelled():
-        return task.result()  # it ended while it was being cancelled
+        return task.result()  # it ended while it was being stopped
     raise TimeoutError
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,47 @@ async def test_a_lock_that_another_holds_is_waited_for(database_url: str, tmp_pa
             assert not waiting.done()
         await waiting
         assert await database.read(sql("SELECT n FROM locked")) == 6
+
+
+async def test_a_caller_that_gives_up_while_the_database_is_locked_harms_nobody(tmp_path: Path) -> None:
+    """What came of it is nobody's any more, and no mistake that asyncio would tell the service of."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    async with opened(tmp_path, "", timeout_seconds=0.5, retries=0) as database:
+        await database.write(sql("CREATE TABLE locked (n INTEGER)"))
+        async with database.engine.execution_options(write=True).begin() as other:
+            await other.execute(text("INSERT INTO locked VALUES (0)"))
+            waiting = asyncio.create_task(database.write(sql("UPDATE locked SET n = n + 1")))
+            while database.engine.pool.checkedout() < 2:  # type: ignore[attr-defined]  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+    gc.collect()
+    assert not told
+
+
+SLOW = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c"
+
+
+async def test_a_statement_of_sqlite_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    """Without an end it would hold its connection, and those who wait for it, for ever."""
+    async with opened(tmp_path, "", timeout_seconds=0.2, pool_size=1, pool_overflow=0) as database:
+        for ask in (database.read, database.ask, database.write):
+            with pytest.raises(DatabaseDown, match="no answer within 0.2 s"):
+                await ask(sql(SLOW))
+        assert await database.read(sql("SELECT 1")) == 1
+
+
+async def test_a_statement_of_sqlite_ends_with_the_caller_that_gives_up(tmp_path: Path) -> None:
+    async with opened(tmp_path, "", timeout_seconds=3600, pool_size=1, pool_overflow=0) as database:
+        asking = asyncio.create_task(database.ask(sql(SLOW)))
+        while not database.engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert await database.read(sql("SELECT 1")) == 1
 
 
 @contextlib.contextmanager
