@@ -263,7 +263,7 @@ async def test_a_caller_that_gives_up_while_the_database_is_locked_harms_nobody(
         async with database.engine.execution_options(write=True).begin() as other:
             await other.execute(text("INSERT INTO locked VALUES (0)"))
             waiting = asyncio.create_task(database.write(sql("UPDATE locked SET n = n + 1")))
-            while database.engine.pool.checkedout() < 2:  # type: ignore[attr-defined]  # noqa: ASYNC110
+            while database.engine.pool.checkedout() < 2:  # type: ignore[attr-defined]
                 await asyncio.sleep(0)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -279,7 +279,7 @@ async def test_a_statement_of_sqlite_that_takes_too_long_is_ended(tmp_path: Path
     """Without an end it would hold its connection, and those who wait for it, for ever."""
     async with opened(tmp_path, "", timeout_seconds=0.2, pool_size=1, pool_overflow=0) as database:
         for ask in (database.read, database.ask, database.write):
-            with pytest.raises(DatabaseDown, match="no answer within 0.2 s"):
+            with pytest.raises(DatabaseDown, match=r"no answer within 0\.2 s"):
                 await ask(sql(SLOW))
         assert await database.read(sql("SELECT 1")) == 1
 
@@ -287,7 +287,7 @@ async def test_a_statement_of_sqlite_that_takes_too_long_is_ended(tmp_path: Path
 async def test_a_statement_of_sqlite_ends_with_the_caller_that_gives_up(tmp_path: Path) -> None:
     async with opened(tmp_path, "", timeout_seconds=3600, pool_size=1, pool_overflow=0) as database:
         asking = asyncio.create_task(database.ask(sql(SLOW)))
-        while not database.engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110
+        while not database.engine.pool.checkedout():  # type: ignore[attr-defined]
             await asyncio.sleep(0)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
