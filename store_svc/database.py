@@ -8,12 +8,13 @@ unknown; who repeats it must be able to tell. Data that it does not take is `Dat
 import asyncio
 import contextlib
 import sqlite3
+import struct
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -168,7 +169,9 @@ def _translated(seconds: float) -> Iterator[None]:
         raise _fault(error) from error
     except TimeoutError as error:
         raise DatabaseDown(f"no answer within {seconds:g} s") from error
-    except (OSError, PoolTimeoutError) as error:
+    except (OSError, PoolTimeoutError, InvalidRequestError, struct.error) as error:
+        # The last two: a connection that broke while it was taken from the pool, and a server that
+        # does not speak as one.
         raise DatabaseDown(str(error)) from error
 
 

@@ -119,6 +119,53 @@ def secure_mariadb(tmp_path_factory: pytest.TempPathFactory, authority: Authorit
         yield server
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://u@127.0.0.1/a?foo=1", 'the option "foo" is not one of charset'),
+        ("mysql://u@127.0.0.1/a?connect_timeout=abc", "invalid literal for int"),
+        ("sqlite:///a.db?pizza=1", 'the option "pizza" is not one of cache'),
+    ],
+)
+def test_an_option_that_the_driver_does_not_take_is_refused(url: str, said: str, tmp_path: Path) -> None:
+    assert said in refused(tmp_path, url)
+
+
+@pytest.mark.parametrize(
+    "said", [b"\x00", b"\x01\x00\x00\x00\x0a", b"-ERR unknown command\r\n", b"HTTP/1.1 400\r\n\r\n"]
+)
+async def test_a_server_that_does_not_speak_mysql_is_a_database_that_is_down(said: bytes, tmp_path: Path) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with opened(tmp_path, f"mysql://u@127.0.0.1:{port}/a", timeout_seconds=2) as database:
+            assert await reason(database)
+
+
+async def test_a_new_connection_is_not_tried_before_it_is_used(
+    mariadb: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, mariadb.url) as database:
+        dialect, pings = database.asking.dialect, 0
+        ping = dialect.do_ping
+
+        def counted(connection: Any) -> bool:
+            nonlocal pings
+            pings += 1
+            return ping(connection)
+
+        monkeypatch.setattr(dialect, "do_ping", counted)
+        assert await database.ask(sql("SELECT 1")) == 1
+        assert pings == 0
+        monkeypatch.setattr("store_svc.engines.PAUSE_SECONDS", -1.0)
+        assert await database.ask(sql("SELECT 1")) == 1
+        assert pings == 1
+
+
 async def test_tls_to_a_server_of_our_authority(secure_mariadb: Server, authority: Authority, tmp_path: Path) -> None:
     async with opened(tmp_path, secure_mariadb.url, tls_ca=authority.path) as database:
         query = "SELECT variable_value FROM information_schema.session_status WHERE variable_name = 'Ssl_version'"
