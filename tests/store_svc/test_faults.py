@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
@@ -98,10 +98,11 @@ def failure(text: str) -> OperationalError:
 
 
 @contextlib.asynccontextmanager
-async def faulty(made: Mesh, faults: list[tuple[str, int]]) -> AsyncIterator[list[tuple[str, int]]]:
+async def faulty(made: Mesh, faults: list[tuple[str, int]], came: set[str]) -> AsyncIterator[list[tuple[str, int]]]:
     """Let the service's database fail: at a statement, before a commit, or after one.
 
-    Each fault says how many of its kind pass before; what is yielded are the faults to come.
+    Each fault says how many of its kind pass before; what is yielded are the faults to come, and
+    the kinds of those that came are added to `came`.
     """
     original = open_database(made.settings)
     plan = list(faults)
@@ -112,6 +113,8 @@ async def faulty(made: Mesh, faults: list[tuple[str, int]]) -> AsyncIterator[lis
         _, left = plan.pop(0)
         if left:
             plan.insert(0, (kind, left - 1))
+        else:
+            came.add(kind)
         return not left
 
     def execute(*_: object) -> None:
@@ -138,13 +141,24 @@ async def faulty(made: Mesh, faults: list[tuple[str, int]]) -> AsyncIterator[lis
 FAULT = st.tuples(st.sampled_from(["statement", "commit", "committed"]), st.integers(0, 12))
 
 
+@pytest.fixture(scope="module")
+def came() -> Iterator[set[str]]:
+    """Collect the kinds of faults that came, and see that none was only planned."""
+    kinds: set[str] = set()
+    yield kinds
+    assert kinds == {"statement", "commit", "committed"}
+
+
+@example(faults=[("statement", 0)])
+@example(faults=[("commit", 3)])
+@example(faults=[("committed", 3)])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults=st.lists(FAULT, min_size=1, max_size=6))
 async def test_errors_before_in_and_after_a_transaction(
-    faults: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory
+    faults: list[tuple[str, int]], came: set[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     directory = tmp_path_factory.mktemp("faults")
-    async with mesh(directory, batch=9) as made, faulty(made, faults) as plan, made.trading(), made.storing():
+    async with mesh(directory, batch=9) as made, faulty(made, faults, came) as plan, made.trading(), made.storing():
         made.trade.publish(*a_day(30))
         await made.until_stored()
         plan.clear()
