@@ -43,7 +43,8 @@ class AdminService:
 
     async def ListSetAside(self, request: pb.ListSetAsideRequest, _: Context) -> pb.ListSetAsideResponse:  # noqa: N802
         """Events that no table can hold, the oldest first."""
-        return pb.ListSetAsideResponse(events=await self._database.read(listed))
+        events, token = await self._database.ask(listed(request))
+        return pb.ListSetAsideResponse(events=events, next_page_token=token)
 
     async def StoreAgain(self, request: pb.StoreAgainRequest, _: Context) -> pb.StoreAgainResponse:  # noqa: N802
         """Read the journal again from before the first event that was set aside."""

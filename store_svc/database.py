@@ -8,12 +8,13 @@ unknown; who repeats it must be able to tell. Data that it does not take is `Dat
 import asyncio
 import contextlib
 import sqlite3
+import struct
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -69,7 +70,7 @@ class Database:
         self.seconds = seconds
         self._retries = retries
         self._writing = engine.execution_options(write=True)
-        # A local file answers within its own time, and its driver, a thread, hangs when it is cancelled.
+        # SQLite's driver is a thread, and hangs when it is cancelled.
         self._cancels = engine.url.get_backend_name() != "sqlite"
         # Without its password.
         self.label = engine.url.render_as_string(hide_password=True)
@@ -104,8 +105,12 @@ class Database:
     async def _transaction(
         self, work: Work[T], deadline: "Deadline", opened: AbstractAsyncContextManager[AsyncConnection]
     ) -> T:
+        interrupt = None if self._cancels else _Interrupt()
+
         async def transaction() -> T:
             async with opened as connection:
+                if interrupt:
+                    await interrupt.reach(connection)
                 try:
                     return await work(connection)
                 except DBAPIError as error:
@@ -116,12 +121,12 @@ class Database:
                     raise
 
         with _translated(deadline.seconds):
-            return await bounded(transaction(), deadline, cancels=self._cancels)
+            return await bounded(transaction(), deadline, interrupt)
 
     async def aclose(self) -> None:
         """Close every connection."""
         for engine in {self.engine, self.asking}:
-            await bounded(engine.dispose(), Deadline(self.seconds), cancels=self._cancels)
+            await bounded(engine.dispose(), Deadline(self.seconds), None if self._cancels else _let_be)
 
 
 class Deadline:
@@ -141,15 +146,40 @@ class Deadline:
         return self._end - time.monotonic()
 
 
+class _Interrupt:
+    """What ends a statement of SQLite that takes too long, from another thread than the driver's."""
+
+    def __init__(self) -> None:
+        self._driver: Any = None
+
+    async def reach(self, connection: AsyncConnection) -> None:
+        """Know the connection, once it is there."""
+        self._driver = (await connection.get_raw_connection()).driver_connection
+
+    def __call__(self) -> None:
+        """End the statement that runs now, if one does."""
+        if self._driver:
+            with contextlib.suppress(ValueError, sqlite3.ProgrammingError):  # closed meanwhile
+                self._driver._conn.interrupt()  # noqa: SLF001 - the driver's own is a coroutine
+
+
+def _let_be() -> None:
+    """Wait for what cannot be hurried."""
+
+
 @contextlib.contextmanager
 def _translated(seconds: float) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_INTERRUPT:
+            raise DatabaseDown(f"no answer within {seconds:g} s") from error
         raise _fault(error) from error
     except TimeoutError as error:
         raise DatabaseDown(f"no answer within {seconds:g} s") from error
-    except (OSError, PoolTimeoutError) as error:
+    except (OSError, PoolTimeoutError, InvalidRequestError, struct.error) as error:
+        # The last two: a connection that broke while it was taken from the pool, and a server that
+        # does not speak as one.
         raise DatabaseDown(str(error)) from error
 
 
@@ -175,14 +205,16 @@ def _said(error: BaseException | None) -> tuple[int, str]:
     return code, f"{text[0]} ({code}){cause}"
 
 
-async def bounded(work: Coroutine[Any, Any, T], deadline: Deadline, *, cancels: bool = True) -> T:
+async def bounded(work: Coroutine[Any, Any, T], deadline: Deadline, stop: Callable[[], None] | None = None) -> T:
     """Give what `work` gives; raises TimeoutError after the deadline.
 
     asyncio.timeout is not enough: a driver that is cancelled says goodbye to the server, and to a
-    server that hangs it says it for ever. It is cancelled again until it lets go, or, where it
-    cannot be cancelled, waited for.
+    server that hangs it says it for ever. It is cancelled again until it lets go; where it cannot
+    be cancelled, `stop` is called instead.
     """
     task = asyncio.create_task(work)
+    # Who was cancelled meanwhile does not ask what came of it; asyncio would call that a mistake.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         while not task.done() and (left := deadline.left) > 0:
             await asyncio.wait({task}, timeout=left)
@@ -190,11 +222,10 @@ async def bounded(work: Coroutine[Any, Any, T], deadline: Deadline, *, cancels: 
             return task.result()
     finally:
         while not task.done():
-            if cancels:
-                task.cancel()
+            (stop or task.cancel)()
             await asyncio.wait({task}, timeout=PATIENCE_SECONDS)
     if not task.cancelled():
-        return task.result()  # it ended while it was being cancelled
+        return task.result()  # it ended while it was being stopped
     raise TimeoutError
 
 

@@ -1,5 +1,6 @@
 """An SQLAlchemy engine of the settings: which database, who we are there, and whether over TLS."""
 
+import math
 import ssl
 import time
 from collections.abc import Callable
@@ -23,6 +24,11 @@ DRIVERS = {
     "mysql": "mysql+aiomysql",
     "mariadb": "mysql+aiomysql",
     "mysql+aiomysql": "mysql+aiomysql",
+}
+# What a URL may ask of a driver; what it does not know, it finds out at the first connection.
+OPTIONS = {
+    "sqlite": {"cache", "cached_statements", "mode", "uri"},
+    "mysql": {"charset", "connect_timeout", "unix_socket"},
 }
 # Times are UTC, a value that does not fit is an error, never cut, and who waits for a lock is told
 # so while there is time to try again.
@@ -51,7 +57,7 @@ def open_engine(settings: Settings, *, alone: bool = False) -> AsyncEngine:
     url = _url(store.database) if store.database else _in(settings.directory("store"))
     try:
         return _mysql(url, store, alone=alone) if url.get_backend_name() == "mysql" else _sqlite(url, store)
-    except (ArgumentError, NoSuchModuleError, TypeError) as error:
+    except (ArgumentError, NoSuchModuleError, TypeError, ValueError) as error:
         raise ConfigError(f"store.database: {url.render_as_string()}: {error}") from error
     except ModuleNotFoundError as error:
         raise ConfigError(f"store.database: {error.name} is not installed: pip install 'arbig[mysql]'") from error
@@ -71,7 +77,15 @@ def _url(text: str) -> URL:
         raise ConfigError(f'store.database: "{url.drivername}" is not one of {", ".join(sorted(DRIVERS))}')
     if password_in_query(text):
         raise ConfigError("store.database: a password in its query would be shown: name its file in password_file")
-    return url.set(drivername=DRIVERS[url.drivername])
+    url = url.set(drivername=DRIVERS[url.drivername])
+    _check_options(url)
+    return url
+
+
+def _check_options(url: URL) -> None:
+    known = OPTIONS[url.get_backend_name()]
+    if unknown := sorted(set(url.query) - known):
+        raise ConfigError(f'store.database: the option "{unknown[0]}" is not one of {", ".join(sorted(known))}')
 
 
 def _pool(store: Store) -> dict[str, Any]:
@@ -110,7 +124,8 @@ def _ping_after_a_pause(engine: Engine) -> None:
 
     @event.listens_for(engine, "checkout")
     def _taken(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
-        if time.monotonic() - record.info.get("returned", 0.0) > PAUSE_SECONDS:
+        # A connection that nobody had yet is new.
+        if time.monotonic() - record.info.get("returned", math.inf) > PAUSE_SECONDS:
             try:
                 engine.dialect.do_ping(connection)
             except engine.dialect.loaded_dbapi.Error as error:

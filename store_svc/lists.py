@@ -4,12 +4,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
-from sqlalchemy import Column, ColumnElement, Select, String, and_, func, or_, tuple_
+from sqlalchemy import ColumnElement, Select, and_, or_, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import GenericFunction
 
+from arbig.errors import InvalidField
 from arbig.store.v1.store_pb2 import SORT_ORDER_OLDEST_FIRST
 from store_svc.checks import Fields
 from store_svc.pages import DEFAULT_SIZE, Place, from_token, page_size, to_token
@@ -17,6 +15,8 @@ from store_svc.pages import DEFAULT_SIZE, Place, from_token, page_size, to_token
 M = TypeVar("M", bound=Message)
 # The columns that sort a list; "-seq" falls. Together they tell the rows apart.
 Order = Sequence[str]
+# What a column of eight bytes holds.
+LOWEST, HIGHEST = -(2**63), 2**63 - 1
 # A page has fewer rows than were asked for where they would not fit into a message.
 PAGE_BYTES = 3 << 20
 
@@ -51,13 +51,23 @@ def page(
 def keyset(query: Select[Any], order: Order, place: Place | None, limit: int | None) -> Select[Any]:
     """Select the first rows that come after a place.
 
-    What arrives meanwhile moves none of them, as an offset would.
+    What arrives meanwhile moves none of them, as an offset would. Raises InvalidField for a place
+    that is none: whoever knows how a token is made can make one.
     """
     columns = [query.selected_columns[_name(one)] for one in order]
     falls = [one.startswith("-") for one in order]
     if place is not None:
+        if len(place) != len(columns) or not all(map(_can_be, place, columns)):
+            raise InvalidField("page_token", "names no place in this list")
         query = query.where(_after(columns, falls, place))
     return query.order_by(*(one.desc() if fall else one for one, fall in zip(columns, falls, strict=True))).limit(limit)
+
+
+def _can_be(value: object, column: ColumnElement[Any]) -> bool:
+    """Whether a column may have the value."""
+    if column.type.python_type is int:
+        return type(value) is int and LOWEST <= value <= HIGHEST
+    return isinstance(value, str) and value == value.encode(errors="ignore").decode()
 
 
 def _after(columns: list[ColumnElement[Any]], falls: list[bool], place: Place) -> ColumnElement[bool]:
@@ -78,9 +88,18 @@ def _name(one: str) -> str:
 def as_asked(request: Any, newest_first: Order) -> Order:
     """Give the order that the request asks for; raises InvalidField for one that is none."""
     Fields(request).choice("sort", required=False)
+    order = undecided(request, newest_first)
     if request.sort != SORT_ORDER_OLDEST_FIRST:
-        return newest_first
-    return [_name(one) if one.startswith("-") else f"-{one}" for one in newest_first]
+        return order
+    return [_name(one) if one.startswith("-") else f"-{one}" for one in order]
+
+
+def undecided(request: Any, order: Order) -> Order:
+    """Leave out of an order the columns that the request gives one value.
+
+    MariaDB would sort by them, and no longer see that an index gives the rest in order.
+    """
+    return [one for one in order if not getattr(request, _name(one), "")]
 
 
 def _fitting(items: Iterable[M]) -> list[M]:
@@ -93,28 +112,3 @@ def _fitting(items: Iterable[M]) -> list[M]:
             break
         kept.append(item)
     return kept
-
-
-class without_case(GenericFunction[str]):  # noqa: N801 - SQLAlchemy's way to name a function
-    """A text in which A-Z are a-z, and which is compared byte by byte."""
-
-    type = String()
-    inherit_cache = True
-
-
-@compiles(without_case)
-def _lowered(element: without_case, compiler: SQLCompiler, **kwargs: Any) -> str:
-    return f"lower({compiler.process(element.clauses, **kwargs)})"
-
-
-@compiles(without_case, "mysql")
-def _lowered_in_bytes(element: without_case, compiler: SQLCompiler, **kwargs: Any) -> str:
-    return f"lower({compiler.process(element.clauses, **kwargs)}) COLLATE utf8mb4_bin"
-
-
-def contains(text: str, *columns: Column[str]) -> list[ColumnElement[bool]]:
-    """Give the condition that one of the columns has the text in it; none for an empty one.
-
-    Not LIKE: SQLite ends its pattern at a NUL.
-    """
-    return [or_(*(func.instr(without_case(column), without_case(text)) > 0 for column in columns))] if text else []

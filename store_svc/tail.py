@@ -73,16 +73,17 @@ class Tail:
         self._changed = asyncio.Event()
 
     async def follow(
-        self, after: Cursor | None, where: Where = (), snapshot: Callable[[int], Select[Any]] | None = None
+        self, request: Any, where: Where = (), snapshot: Callable[[int], Select[Any]] | None = None
     ) -> AsyncIterator[bytes]:
-        """Give the responses that a follower of the rows `where` gets after the cursor, for ever.
+        """Give the responses that a follower of the rows `where` gets after the request's cursor, for ever.
 
         Without a cursor come the rows of `snapshot(head)`, none if absent, and a heartbeat. Raises
         OutOfRange for a cursor ahead of the stream, and DatabaseDown.
         """
         clock = asyncio.get_running_loop().time
         quiet_until = 0.0
-        if after is None:
+        after: Cursor = request.after
+        if not request.HasField("after"):
             seen = await self._database.read(lambda on: self._begin(on, where, snapshot))
             after = seen.head
             for batch in [*self._cut(seen), Batch([], None, after)]:

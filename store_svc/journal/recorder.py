@@ -7,74 +7,36 @@ what was not read. A batch that cannot be written is tried again for ever, and G
 import asyncio
 import contextlib
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 
 import grpc
 from sqlalchemy import select
 
-from arbig.follow import Link, follow
+from arbig.follow import Link
 from arbig.stream.v1.stream_pb2 import Cursor
-from arbig.trade.v1.trade_pb2 import Event, SubscribeEventsRequest, SubscribeEventsResponse
-from store_svc.database import Database, DatabaseDown, DataRefused
+from store_svc.database import PATIENCE_SECONDS, Database, DatabaseDown, DataRefused
 from store_svc.journal import set_aside
+from store_svc.journal.ahead import Ahead
 from store_svc.journal.batch import Batch
-from store_svc.journal.writing import MovedBack, read_cursor, rewind, store_again, write
+from store_svc.journal.following import Hole, Journal, WentBack
+from store_svc.journal.writing import MovedBack, read_stored, rewind, store_again, write
 from store_svc.tables.migrate import SECONDS, migrate
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FIRST_BACKOFF, LAST_BACKOFF = 0.05, 2.0
+# How long a journal that has a hole is left alone.
+HOLE_SECONDS = 10.0
 # How long nothing is written before the database is asked whether it is there.
 IDLE_SECONDS = 2.0
-
-
-class Ahead:
-    """Events that were read after a place and are not written yet: at most `size`, and one message more."""
-
-    def __init__(self, size: int, place: Cursor) -> None:
-        self._size = size
-        # Where what was taken ends.
-        self._place = place
-        self._epoch = place.epoch
-        self._events: deque[Event] = deque()
-        self._changed = asyncio.Condition()
-
-    async def put(self, epoch: int, events: Iterable[Event]) -> None:
-        """Add events, once there is room; those of another life of the journal once it is empty."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self._has_room(epoch))
-            self._epoch = epoch
-            self._events.extend(events)
-            self._changed.notify_all()
-
-    def _has_room(self, epoch: int) -> bool:
-        return not self._events or (epoch == self._epoch and len(self._events) < self._size)
-
-    async def take(self, limit: int, seconds: float) -> Batch:
-        """Take the oldest events, `limit` at most; none if none came within `seconds`."""
-        async with self._changed:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._changed.wait_for(lambda: bool(self._events))
-            batch = self._oldest(limit)
-            self._changed.notify_all()
-            return batch
-
-    def _oldest(self, limit: int) -> Batch:
-        if not self._events:
-            return Batch(self._place.epoch, [], self._place.seq)
-        events = [self._events.popleft() for _ in range(min(limit, len(self._events)))]
-        self._place = Cursor(epoch=self._epoch, seq=events[-1].seq)
-        return Batch(self._epoch, events)
 
 
 class Recorder:
     """The follower of SubscribeEvents, `subscribe` being the stub's method."""
 
-    def __init__(self, database: Database, subscribe: object, batch: int) -> None:
+    def __init__(self, database: Database, subscribe: Callable[..., Any], batch: int) -> None:
         self.stored = Cursor()
         # What the tables are at; empty until the database was reached.
         self.revision = ""
@@ -85,11 +47,15 @@ class Recorder:
         self._subscribe = subscribe
         self._batch = batch
         self._trouble = "the database was not asked yet"
+        # The digest of the last stored event, where we began.
+        self._last = ""
+        # What the journal lacks.
+        self._hole = ""
 
     @property
     def reason(self) -> str:
         """What keeps events from being stored; empty while they are."""
-        return self._trouble or self.link.reason
+        return self._trouble or self._hole or self.link.reason
 
     async def run(self) -> None:
         """Record for ever; raises ConfigError for a database that is not ours."""
@@ -98,7 +64,7 @@ class Recorder:
         self.revision = await self._persist(self._migrate)
         while True:
             self.set_aside = await self._persist(lambda: self._database.read(set_aside.count))
-            self.stored = await self._persist(lambda: self._database.read(read_cursor))
+            self.stored, self._last = await self._persist(lambda: self._database.read(read_stored))
             log.info("recording", extra={"epoch": self.stored.epoch, "seq": self.stored.seq})
             if why := await self._record_until_it_went_back():
                 # It was put back from an older copy: its numbers now mean other events. Everything
@@ -122,13 +88,17 @@ class Recorder:
         try:
             await self._record()
         except BaseExceptionGroup as group:
-            why = group.exceptions[0]
-            if isinstance(why, MovedBack):
-                log.warning("the cursor was moved back, recording from there", extra={"why": why})
-                return ""
-            if isinstance(why, grpc.aio.AioRpcError) and why.code() is grpc.StatusCode.OUT_OF_RANGE:
-                return why.details() or "it is shorter than what is stored"
-            raise
+            match group.exceptions[0]:
+                case MovedBack() as why:
+                    log.warning("the cursor was moved back, recording from there", extra={"why": why})
+                case Hole():
+                    pass  # as was said; it may be mended
+                case WentBack() as why:
+                    return str(why)
+                case grpc.aio.AioRpcError() as why if why.code() is grpc.StatusCode.OUT_OF_RANGE:
+                    return why.details() or "it is shorter than what is stored"
+                case _:
+                    raise
         return ""
 
     async def _record(self) -> None:
@@ -140,17 +110,25 @@ class Recorder:
             group.create_task(self._write(batches))
 
     async def _read(self, ahead: Ahead) -> None:
-        request = SubscribeEventsRequest(after=self.stored)
-        replies = follow(self._subscribe, request, SubscribeEventsResponse, self.link)
-        async with contextlib.aclosing(replies):
-            async for reply in replies:
-                if reply.HasField("gap"):
-                    # Another journal: what it has follows wholly, and goes to the rows that are there.
-                    log.error(
-                        "the journal began anew; what was stored of the old one is kept",
-                        extra={"why": reply.gap.reason, "epoch": reply.cursor.epoch},
-                    )
-                await ahead.put(reply.cursor.epoch, reply.events)
+        journal = Journal(self._subscribe, self.stored, self._last)
+        try:
+            async with contextlib.aclosing(journal.replies(self.link)) as replies:
+                async for reply in replies:
+                    if reply.HasField("gap"):
+                        # Another journal: what it has follows wholly, and goes to the rows that are there.
+                        log.error(
+                            "the journal began anew; what was stored of the old one is kept",
+                            extra={"why": reply.gap.reason, "epoch": reply.cursor.epoch},
+                        )
+                    elif reply.events:
+                        self._hole = ""
+                    await ahead.put(reply.cursor.epoch, reply.events)
+        except Hole as hole:
+            if str(hole) != self._hole:
+                log.error("the journal has a hole", extra={"why": hole})
+            self._hole = str(hole)
+            await asyncio.sleep(HOLE_SECONDS)  # what comes before it is written meanwhile
+            raise
 
     async def _prepare(self, ahead: Ahead, batches: asyncio.Queue[Batch]) -> None:
         """Make the rows of the next batch while the database is busy with this one."""
@@ -201,7 +179,8 @@ class Recorder:
         backoff = FIRST_BACKOFF
         while True:
             try:
-                done = await work()
+                with self._watched():
+                    done = await work()
             except (DatabaseDown, DataRefused) as error:
                 if str(error) != self._trouble:
                     log.warning("cannot store, trying again", extra={"why": error})
@@ -213,3 +192,20 @@ class Recorder:
                     log.info("storing again")
                 self._trouble = ""
                 return done
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Say that storing takes too long while it does: a disk that hangs raises nothing."""
+        seconds = self._database.seconds
+
+        def late() -> None:
+            if not self._trouble:
+                self._trouble = f"database: no answer within {seconds:g} s"
+                log.warning("cannot store", extra={"why": self._trouble})
+
+        # Whoever gives up by himself says why.
+        timer = asyncio.get_running_loop().call_later(seconds + PATIENCE_SECONDS, late)
+        try:
+            yield
+        finally:
+            timer.cancel()

@@ -3,15 +3,17 @@
 They are listed for a person, and forgotten when the journal is read again from before them.
 """
 
-from sqlalchemy import RowMapping, func, select
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from arbig.store.v1.admin_pb2 import SetAside
+from arbig.store.v1.admin_pb2 import ListSetAsideRequest, SetAside
 from arbig.stream.v1.stream_pb2 import Cursor
+from store_svc.lists import page
+from store_svc.pages import MOST
 from store_svc.tables.schema import set_aside
-
-# What one answer lists.
-LISTED = 1_000
 
 
 async def count(connection: AsyncConnection) -> int:
@@ -20,13 +22,13 @@ async def count(connection: AsyncConnection) -> int:
     return found
 
 
-async def listed(connection: AsyncConnection) -> list[SetAside]:
-    """Give the oldest of them."""
-    oldest = select(set_aside).order_by(*set_aside.primary_key).limit(LISTED)
-    return [_message(row) for row in (await connection.execute(oldest)).mappings()]
+def listed(request: ListSetAsideRequest) -> Callable[[AsyncConnection], Awaitable[tuple[list[SetAside], str]]]:
+    """Make what reads a page of them, the oldest first; raises InvalidField for a page that is none."""
+    key = [column.name for column in set_aside.primary_key]
+    return page(request, select(set_aside), key, _message, MOST)
 
 
-def _message(row: RowMapping) -> SetAside:
+def _message(row: Any) -> SetAside:
     cursor = Cursor(epoch=row["epoch"], seq=row["seq"])
     return SetAside(cursor=cursor, kind=row["kind"], reason=row["reason"], time=row["time"], event=row["event"])
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Dialect, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from store_svc.tables.columns import Money
 from store_svc.tables.records import Row
 
 
@@ -59,4 +60,7 @@ def _otherwise(table: Table, columns: Sequence[str], dialect: Dialect) -> str:
 
 
 def _bind(table: Table, name: str, dialect: Dialect) -> Callable[[Any], Any] | None:
-    return table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
+    kind = table.c[name].type
+    if isinstance(kind, Money) and dialect.name != "sqlite":
+        return None  # MySQL is told the decimal as it is, and there are many
+    return kind.dialect_impl(dialect).bind_processor(dialect)

@@ -5,12 +5,15 @@ as upserts, and the cursor moves: a batch that is written again, by us or by ano
 changes nothing. A batch that would leave a hole behind it is not written.
 """
 
+from typing import NamedTuple
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.stream.v1.stream_pb2 import Cursor
 from store_svc.journal import set_aside
 from store_svc.journal.batch import RECORDS, STREAM, Batch
+from store_svc.journal.following import digest
 from store_svc.journal.upserts import upsert
 from store_svc.tables.schema import set_aside as set_aside_table
 from store_svc.tables.schema import streams
@@ -20,11 +23,23 @@ class MovedBack(Exception):
     """The cursor lies before what the batch follows: the journal must be read from there."""
 
 
-async def read_cursor(connection: AsyncConnection, *, lock: bool = False) -> Cursor:
-    """Give the last event that the database has; epoch 0 where it has none."""
+class Stored(NamedTuple):
+    """The last event that the database has, epoch 0 where it has none, and what tells it from another."""
+
+    cursor: Cursor
+    digest: str
+
+
+async def read_stored(connection: AsyncConnection, *, lock: bool = False) -> Stored:
+    """Give how far the stream is stored."""
     query = select(streams).where(streams.c.name == STREAM)
     found = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
-    return Cursor(epoch=found.epoch, seq=found.seq) if found else Cursor()
+    return Stored(Cursor(epoch=found.epoch, seq=found.seq), found.digest or "") if found else Stored(Cursor(), "")
+
+
+async def read_cursor(connection: AsyncConnection, *, lock: bool = False) -> Cursor:
+    """Give the last event that the database has; epoch 0 where it has none."""
+    return (await read_stored(connection, lock=lock)).cursor
 
 
 async def rewind(connection: AsyncConnection) -> None:
@@ -41,7 +56,7 @@ async def store_again(connection: AsyncConnection) -> Cursor:
     first = await set_aside.forget(connection, STREAM, cursor.epoch)
     if first is not None:
         cursor.seq = first - 1
-        await _move(connection, cursor)
+        await _move(connection, Stored(cursor, ""))
     return cursor
 
 
@@ -57,9 +72,10 @@ async def write(connection: AsyncConnection, batch: Batch) -> None:
     for kind, rows in batch.rows.kinds.items():
         await upsert(connection, RECORDS[kind].table, rows, RECORDS[kind].first)
     await upsert(connection, set_aside_table, batch.rows.aside)
-    await _move(connection, Cursor(epoch=batch.epoch, seq=batch.events[-1].seq))
+    last = batch.events[-1]
+    await _move(connection, Stored(Cursor(epoch=batch.epoch, seq=last.seq), digest(last)))
 
 
-async def _move(connection: AsyncConnection, cursor: Cursor) -> None:
-    place = {"name": STREAM, "epoch": cursor.epoch, "seq": cursor.seq}
+async def _move(connection: AsyncConnection, to: Stored) -> None:
+    place = {"name": STREAM, "epoch": to.cursor.epoch, "seq": to.cursor.seq, "digest": to.digest or None}
     await upsert(connection, streams, [place])

@@ -12,7 +12,7 @@ from arbig.errors import InvalidField
 from arbig.store.v1 import log_pb2 as pb
 from store_svc import sequences
 from store_svc.checks import Fields
-from store_svc.lists import contains
+from store_svc.filters import contains, equal
 from store_svc.sequences import LOGS
 from store_svc.tables.records import Record, Row
 from store_svc.tables.schema import system_logs
@@ -46,7 +46,7 @@ def said_by(request: pb.ListLogsRequest | pb.SubscribeLogsRequest) -> list[Colum
     """Give the conditions that a list and a stream both have; raises InvalidField for a level that is none."""
     Fields(request).choice("min_level", required=False)
     columns = system_logs.c
-    where = [columns.service == request.service] if request.service else []
+    where = equal(request, system_logs, "service")
     if request.min_level > pb.LOG_LEVEL_DEBUG:
         levels = words(pb.LogLevel.DESCRIPTOR)
         where.append(columns.level.in_([word for number, word in levels.items() if number >= request.min_level]))
@@ -57,9 +57,7 @@ def listed(request: pb.ListLogsRequest) -> Select[Any]:
     """Select the records that fit; raises InvalidField for a filter that cannot be."""
     Fields(request).time("first_time", "end_time")
     columns = system_logs.c
-    where = said_by(request)
-    if request.module:
-        where.append(columns.module == request.module)
+    where = said_by(request) + equal(request, system_logs, "module")
     if request.HasField("first_time"):
         where.append(columns.time >= request.first_time.ToDatetime())
     if request.HasField("end_time"):

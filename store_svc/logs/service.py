@@ -55,11 +55,10 @@ class LogService:
     async def ListLogs(self, request: pb.ListLogsRequest, _: Context) -> pb.ListLogsResponse:  # noqa: N802
         """List records, by their numbers."""
         listed = page(request, records.listed(request), as_asked(request, ["-seq"]), LOG.from_row)
-        found, token = await self._database.read(listed)
+        found, token = await self._database.ask(listed)
         return pb.ListLogsResponse(records=found, next_page_token=token)
 
     async def SubscribeLogs(self, request: pb.SubscribeLogsRequest, _: Context) -> AsyncIterator[bytes]:  # noqa: N802
         """Follow the records."""
-        after = request.after if request.HasField("after") else None
-        async for response in self._logs.follow(after, records.said_by(request)):
+        async for response in self._logs.follow(request, records.said_by(request)):
             yield response

@@ -71,7 +71,7 @@ class RecordService:
 
     async def ListOrders(self, request: pb.ListOrdersRequest, _: Context) -> pb.ListOrdersResponse:  # noqa: N802
         """Orders, by the number of their first event."""
-        order = as_asked(request, ["-epoch", "-first_seq"])
+        order = as_asked(request, queries.NEWEST_ORDERS)
         found, token = await self._page(request, queries.listed_orders(request), order, records.ORDER)
         return pb.ListOrdersResponse(orders=found, next_page_token=token)
 
@@ -81,7 +81,7 @@ class RecordService:
 
     async def ListTrades(self, request: pb.ListTradesRequest, _: Context) -> pb.ListTradesResponse:  # noqa: N802
         """Trades, by their numbers."""
-        order = as_asked(request, ["-epoch", "-seq"])
+        order = as_asked(request, queries.NEWEST_TRADES)
         found, token = await self._page(request, queries.listed_trades(request), order, records.TRADE)
         return pb.ListTradesResponse(trades=found, next_page_token=token)
 

@@ -36,13 +36,13 @@ class ConfigCalls:
     async def GetStrategy(self, request: pb.GetStrategyRequest, _: Context) -> pb.GetStrategyResponse:  # noqa: N802
         """Give one strategy's configuration."""
         Fields(request).name("strategy")
-        config = await self._database.read(lambda on: configs.find(on, request.strategy))
+        config = await self._database.ask(lambda on: configs.find(on, request.strategy))
         return pb.GetStrategyResponse(config=config)
 
     async def ListStrategies(self, request: pb.ListStrategiesRequest, _: Context) -> pb.ListStrategiesResponse:  # noqa: N802
         """List strategies, in order of their names."""
         listed = page(request, configs.listed(request), ["strategy"], CONFIG.from_row)
-        found, token = await self._database.read(listed)
+        found, token = await self._database.ask(listed)
         return pb.ListStrategiesResponse(configs=found, next_page_token=token)
 
     async def UpdateStrategy(self, request: pb.UpdateStrategyRequest, _: Context) -> pb.UpdateStrategyResponse:  # noqa: N802
@@ -78,16 +78,15 @@ class ConfigCalls:
         Fields(request).name("strategy")
         where = [strategy_changes.c.strategy == request.strategy]
         listed = page(request, select(strategy_changes).where(*where), ["-seq"], change_from_row)
-        found, token = await self._database.read(listed)
+        found, token = await self._database.ask(listed)
         return pb.ListStrategyChangesResponse(changes=found, next_page_token=token)
 
     async def SubscribeStrategies(  # noqa: N802
         self, request: pb.SubscribeStrategiesRequest, _: Context
     ) -> AsyncIterator[bytes]:
         """Follow the changes."""
-        after = request.after if request.HasField("after") else None
         where = [strategy_changes.c.strategy == request.strategy] if request.strategy else []
-        async for response in self._changes.follow(after, where, configs.newest_of_each):
+        async for response in self._changes.follow(request, where, configs.newest_of_each):
             yield response
 
     async def GetStrategyStatus(  # noqa: N802

@@ -15,7 +15,7 @@ from arbig.errors import AlreadyExists, InvalidField, NotFound, Refused
 from arbig.store.v1 import strategy_pb2 as pb
 from store_svc import sequences
 from store_svc.checks import Fields
-from store_svc.lists import contains
+from store_svc.filters import contains, equal
 from store_svc.sequences import STRATEGIES
 from store_svc.tables.records import Record, Row
 from store_svc.tables.schema import strategy_changes, strategy_configs
@@ -61,9 +61,8 @@ def newest_of_each(head: int) -> Select[Any]:
 def listed(request: pb.ListStrategiesRequest) -> Select[Any]:
     """Select the configurations that fit."""
     columns = strategy_configs.c
-    where = [columns.active == true()] if request.active else []
-    if request.strategy:
-        where.append(columns.strategy == request.strategy)
+    where = equal(request, strategy_configs, "strategy")
+    where += [columns.active == true()] if request.active else []
     where += contains(request.text, columns.strategy, columns.strategy_class, columns.description)
     return select(strategy_configs).where(*where)
 

@@ -38,12 +38,11 @@ class TriggerCalls:
     async def ListTriggers(self, request: pb.ListTriggersRequest, _: Context) -> pb.ListTriggersResponse:  # noqa: N802
         """List triggers, by when they were recorded."""
         listed = page(request, triggers.listed(request), as_asked(request, ["-first_seq"]), TRIGGER.from_row)
-        found, token = await self._database.read(listed)
+        found, token = await self._database.ask(listed)
         return pb.ListTriggersResponse(triggers=found, next_page_token=token)
 
     async def SubscribeTriggers(self, request: pb.SubscribeTriggersRequest, _: Context) -> AsyncIterator[bytes]:  # noqa: N802
         """Follow the triggers."""
-        after = request.after if request.HasField("after") else None
         where = [strategy_triggers.c.strategy == request.strategy] if request.strategy else []
-        async for response in self._triggers.follow(after, where):
+        async for response in self._triggers.follow(request, where):
             yield response

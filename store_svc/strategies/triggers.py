@@ -17,12 +17,10 @@ from arbig.errors import AlreadyExists, NotFound, Refused
 from arbig.store.v1 import strategy_pb2 as pb
 from store_svc import sequences
 from store_svc.checks import Fields
-from store_svc.lists import contains
-from store_svc.records.queries import within
+from store_svc.filters import among, contains, equal, found_by_day, within
 from store_svc.sequences import TRIGGERS
 from store_svc.tables.records import Record, Row
 from store_svc.tables.schema import accounts, strategy_triggers
-from store_svc.tables.words import words
 
 TRIGGER = Record(pb.Trigger, strategy_triggers)
 # The newest trading day that storage knows.
@@ -64,14 +62,11 @@ def listed(request: pb.ListTriggersRequest) -> Select[Any]:
     given, columns = Fields(request), strategy_triggers.c
     given.choices("results")
     given.choices("signals")
-    where = within(request, strategy_triggers)
-    if request.strategy:
-        where.append(columns.strategy == request.strategy)
-    if request.results:
-        where.append(columns.result.in_(words(pb.TriggerResult.DESCRIPTOR)[one] for one in request.results))
-    if request.signals:
-        where.append(columns.signal.in_(words(pb.Signal.DESCRIPTOR)[one] for one in request.signals))
-    return select(strategy_triggers).where(*where, *contains(request.text, columns.condition, columns.error_message))
+    where = equal(request, strategy_triggers, "strategy") + within(request, strategy_triggers)
+    where += among(columns.result, pb.TriggerResult.DESCRIPTOR, request.results)
+    where += among(columns.signal, pb.Signal.DESCRIPTOR, request.signals)
+    where += contains(request.text, columns.condition, columns.error_message)
+    return found_by_day(select(strategy_triggers).where(*where), request, strategy_triggers)
 
 
 async def record(connection: AsyncConnection, given: pb.Trigger, now: datetime) -> pb.Trigger:

@@ -14,13 +14,15 @@ from store_svc.tables.columns import TABLE_OPTIONS, Document, Money, blob, momen
 
 METADATA = MetaData()
 
-# How far each followed stream is stored: moved in the transaction that stores its events.
+# How far each followed stream is stored: moved in the transaction that stores its events. `digest`
+# tells the last of them from an event of the same number in another copy of the journal.
 streams = Table(
     "streams",
     METADATA,
     Column("name", name(50), primary_key=True),
     Column("epoch", BigInteger, nullable=False),
     Column("seq", BigInteger, nullable=False),
+    Column("digest", name(32)),
     **TABLE_OPTIONS,
 )
 

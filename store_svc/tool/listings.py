@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select
 from arbig.store.v1.log_pb2 import ListLogsRequest
 from arbig.store.v1.store_pb2 import ListAccountsRequest, ListOrdersRequest, ListPositionsRequest, ListTradesRequest
 from arbig.store.v1.strategy_pb2 import ListStrategiesRequest, ListTriggersRequest
-from store_svc.lists import Order, keyset
+from store_svc.lists import Order, keyset, undecided
 from store_svc.logs import records as logs
 from store_svc.records import queries
 from store_svc.strategies import configs, triggers
@@ -26,7 +26,8 @@ class Listing(NamedTuple):
 
     def query(self, filters: Mapping[str, Any], limit: int | None) -> Select[Any]:
         """Select the first rows; a filter is a field of the request, None asks nothing."""
-        return keyset(self.fitting(self.request(**filters)), self.order, None, limit)
+        request = self.request(**filters)
+        return keyset(self.fitting(request), undecided(request, self.order), None, limit)
 
 
 def _columns(names: str, hidden: str = "") -> Columns:
@@ -53,7 +54,7 @@ POSITIONS = Listing(
 ORDERS = Listing(
     ListOrdersRequest,
     queries.listed_orders,
-    ["-epoch", "-first_seq"],
+    queries.NEWEST_ORDERS,
     _columns(
         "client_order_id symbol direction offset price volume state filled_volume trading_day update_time account_id"
         " average_price strategy status_text error_id type create_time exchange order_sys_id external",
@@ -63,7 +64,7 @@ ORDERS = Listing(
 TRADES = Listing(
     ListTradesRequest,
     queries.listed_trades,
-    ["-epoch", "-seq"],
+    queries.NEWEST_TRADES,
     _columns(
         "trade_id symbol direction offset price volume trading_day time client_order_id account_id commission"
         " exchange order_sys_id",

@@ -29,8 +29,37 @@ INJECTIONS = [
     "GRID\x1a",
     "ｇｒｉｄ",
     "gríd",
+    "GRÍD",
     "'; SELECT SLEEP(5); --",
     "x' AND (SELECT COUNT(*) FROM information_schema.tables) > 0 -- ",
     "<script>alert(1)</script>",
     "\N{RIGHT-TO-LEFT OVERRIDE}dirg \U0001f600",
+    "'; DELETE FROM trades WHERE '1'='1",
+    "'); DROP TABLE trades; --",
+    '"; DROP TABLE orders; --',
+    "` OR 1=1 -- ",
+    "sim001' UNION SELECT * FROM accounts -- ",
+    "sim001' AND SLEEP(5) -- ",
+    "sim001'/*",
+    "*/ OR 1=1 /*",
+    "sim001'||'",
+    "sim001' COLLATE NOCASE --",
+    "0x73696d303031",
+    "%%",
+    "sim001%",
+    "_im001",
+    "[s]im001",
+    "%(account_id_1)s",
+    ":account_id",
+    ":account_id_1",
+    "${account_id}",
+    "sim001\0",
+    "ｓｉｍ００１",
+    "'; SELECT pg_sleep(5); --",
+    "1; ATTACH DATABASE '/tmp/x' AS x; --",
 ]
+
+
+def lower(text: str) -> str:
+    """Make a-z of A-Z, and leave all else, as a text filter does."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)

@@ -16,6 +16,7 @@ from arbig.server import serve
 from arbig.store.v1.admin_pb2_grpc import AdminServiceStub
 from arbig.store.v1.store_pb2 import GetStatusRequest, GetStatusResponse
 from arbig.store.v1.store_pb2_grpc import RecordServiceStub
+from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1 import trade_pb2 as tr
 from store_svc.main import run
 from tests.servers import free_base
@@ -29,6 +30,8 @@ class FakeTrade:
 
     def __init__(self, epoch: int = EPOCH) -> None:
         self.feed = Feed(epoch, 1 << 17)
+        # From where it was followed.
+        self.asked: list[Cursor] = []
 
     def publish(self, *messages: Message) -> None:
         """Put messages into the journal, each as the next event."""
@@ -38,6 +41,7 @@ class FakeTrade:
 
     async def SubscribeEvents(self, request: tr.SubscribeEventsRequest, context: Any) -> AsyncIterator[bytes]:  # noqa: N802
         """Stream the journal."""
+        self.asked.append(request.after)
         with self.feed.follower(context.peer()) as follower:
             async for batch in follower.batches(request.after, heartbeat=0.5):
                 yield batch.response(tr.SubscribeEventsResponse)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,53 @@ def secure_mariadb(tmp_path_factory: pytest.TempPathFactory, authority: Authorit
     options = (f"--ssl-ca={authority.path}", f"--ssl-cert={certificate}", f"--ssl-key={key}", "--sql-mode=")
     with start_mariadb(tmp_path_factory.mktemp("secure"), *options) as server:
         yield server
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://u@127.0.0.1/a?foo=1", 'the option "foo" is not one of charset'),
+        ("mysql://u@127.0.0.1/a?connect_timeout=abc", "invalid literal for int"),
+        ("sqlite:///a.db?pizza=1", 'the option "pizza" is not one of cache'),
+    ],
+)
+def test_an_option_that_the_driver_does_not_take_is_refused(url: str, said: str, tmp_path: Path) -> None:
+    assert said in refused(tmp_path, url)
+
+
+@pytest.mark.parametrize(
+    "said", [b"\x00", b"\x01\x00\x00\x00\x0a", b"-ERR unknown command\r\n", b"HTTP/1.1 400\r\n\r\n"]
+)
+async def test_a_server_that_does_not_speak_mysql_is_a_database_that_is_down(said: bytes, tmp_path: Path) -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with opened(tmp_path, f"mysql://u@127.0.0.1:{port}/a", timeout_seconds=2) as database:
+            assert await reason(database)
+
+
+async def test_a_new_connection_is_not_tried_before_it_is_used(
+    mariadb: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, mariadb.url) as database:
+        dialect, pings = database.asking.dialect, 0
+        ping = dialect.do_ping
+
+        def counted(connection: Any) -> bool:
+            nonlocal pings
+            pings += 1
+            return ping(connection)
+
+        monkeypatch.setattr(dialect, "do_ping", counted)
+        assert await database.ask(sql("SELECT 1")) == 1
+        assert pings == 0
+        monkeypatch.setattr("store_svc.engines.PAUSE_SECONDS", -1.0)
+        assert await database.ask(sql("SELECT 1")) == 1
+        assert pings == 1
 
 
 async def test_tls_to_a_server_of_our_authority(secure_mariadb: Server, authority: Authority, tmp_path: Path) -> None:
@@ -258,6 +306,47 @@ async def test_a_lock_that_another_holds_is_waited_for(database_url: str, tmp_pa
             assert not waiting.done()
         await waiting
         assert await database.read(sql("SELECT n FROM locked")) == 6
+
+
+async def test_a_caller_that_gives_up_while_the_database_is_locked_harms_nobody(tmp_path: Path) -> None:
+    """What came of it is nobody's any more, and no mistake that asyncio would tell the service of."""
+    told: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    async with opened(tmp_path, "", timeout_seconds=0.5, retries=0) as database:
+        await database.write(sql("CREATE TABLE locked (n INTEGER)"))
+        async with database.engine.execution_options(write=True).begin() as other:
+            await other.execute(text("INSERT INTO locked VALUES (0)"))
+            waiting = asyncio.create_task(database.write(sql("UPDATE locked SET n = n + 1")))
+            while database.engine.pool.checkedout() < 2:  # type: ignore[attr-defined]
+                await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+    gc.collect()
+    assert not told
+
+
+SLOW = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c"
+
+
+async def test_a_statement_of_sqlite_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    """Without an end it would hold its connection, and those who wait for it, for ever."""
+    async with opened(tmp_path, "", timeout_seconds=0.2, pool_size=1, pool_overflow=0) as database:
+        for ask in (database.read, database.ask, database.write):
+            with pytest.raises(DatabaseDown, match=r"no answer within 0\.2 s"):
+                await ask(sql(SLOW))
+        assert await database.read(sql("SELECT 1")) == 1
+
+
+async def test_a_statement_of_sqlite_ends_with_the_caller_that_gives_up(tmp_path: Path) -> None:
+    async with opened(tmp_path, "", timeout_seconds=3600, pool_size=1, pool_overflow=0) as database:
+        asking = asyncio.create_task(database.ask(sql(SLOW)))
+        while not database.engine.pool.checkedout():  # type: ignore[attr-defined]
+            await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert await database.read(sql("SELECT 1")) == 1
 
 
 @contextlib.contextmanager

@@ -65,6 +65,7 @@ WALKED: list[Call] = [
     ("ListTriggers", {"signals": [strategy_pb2.SIGNAL_BUY]}),
     ("ListTriggers", {"text": "above 7"}),
     ("ListLogs", {"text": "accepted 77"}),
+    ("ListLogs", {"min_level": log_pb2.LOG_LEVEL_ERROR}),
 ]
 # Few rows: found by an index, and sorted then, or walked to.
 FOUND: list[Call] = [
@@ -80,7 +81,6 @@ FOUND: list[Call] = [
     ("ListPositions", {"symbol": "au2604"}),
     ("ListPositions", {"side": tr.POSITION_SIDE_LONG}),
     ("ListTriggers", {"first_trading_day": "20260315", "last_trading_day": "20260315"}),
-    ("ListLogs", {"min_level": log_pb2.LOG_LEVEL_ERROR}),
     ("ListLogs", {"first_time": BEGAN, "end_time": BEGAN.replace(minute=1)}),
     ("ListAccountSummaries", {}),
     ("ListAccountSummaries", {"account_id": "sim001"}),
@@ -171,6 +171,7 @@ class Explained:
             if token := getattr(first, "next_page_token", ""):
                 await self._call(name, made(**filters, **size, **sort, page_token=token))
         asked, self._asked = self._asked, []
+        assert asked, f"{name} asked nothing"
         for statement, values in asked:
             yield await self._explain(statement, values)
 
@@ -201,7 +202,8 @@ def _steps_of_sqlite(rows: Any) -> Iterator[Step]:
         found = re.match(r"(SCAN|SEARCH) (\w+)(?: USING (?:COVERING )?INDEX (\w+))?", row["detail"])
         if found and found[2] in METADATA.tables:
             yield Step(found[2], found[3] or "", found[1] == "SEARCH")
-        if "TEMP B-TREE" in row["detail"]:
+        # Rows that an index gives in order are not sorted again within a number that they share.
+        if "TEMP B-TREE" in row["detail"] and "RIGHT PART" not in row["detail"] and "LAST" not in row["detail"]:
             yield Step("", "", sorts=True)
 
 
@@ -232,7 +234,11 @@ async def test_a_list_of_all_rows_is_read_only_as_far_as_the_page_goes(call: Cal
 @pytest.mark.parametrize("call", FOUND, ids=call_name)
 async def test_no_question_reads_a_whole_table(call: Call, explained: Explained) -> None:
     async for plan in explained.plans(call):
-        assert all(step.key or step.sorts for step in plan if step.table not in FEW), plan
+        # SQLite would rather walk; its tables are small.
+        found = [
+            step.searches or (step.key and explained.dialect == "sqlite") for step in plan if step.table not in FEW
+        ]
+        assert all(found), plan
 
 
 async def test_every_index_is_there_for_a_query(explained: Explained) -> None:

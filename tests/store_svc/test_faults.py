@@ -3,22 +3,25 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from arbig.channel import open_channel
+from arbig.fanout import element
 from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1 import trade_pb2 as tr
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
 from store_svc.database import Deadline, bounded, open_database
-from store_svc.journal.recorder import Ahead, Recorder
+from store_svc.journal.ahead import Ahead
+from store_svc.journal.recorder import Recorder
+from store_svc.journal.writing import write
 from tests import store_faults
 from tests.servers import Server
 from tests.store_svc.mesh import EPOCH, FakeTrade, Mesh, a_day, assert_everything_once, journal, mesh, order
@@ -95,10 +98,11 @@ def failure(text: str) -> OperationalError:
 
 
 @contextlib.asynccontextmanager
-async def faulty(made: Mesh, faults: list[tuple[str, int]]) -> AsyncIterator[list[tuple[str, int]]]:
+async def faulty(made: Mesh, faults: list[tuple[str, int]], came: set[str]) -> AsyncIterator[list[tuple[str, int]]]:
     """Let the service's database fail: at a statement, before a commit, or after one.
 
-    Each fault says how many of its kind pass before; what is yielded are the faults to come.
+    Each fault says how many of its kind pass before; what is yielded are the faults to come, and
+    the kinds of those that came are added to `came`.
     """
     original = open_database(made.settings)
     plan = list(faults)
@@ -109,6 +113,8 @@ async def faulty(made: Mesh, faults: list[tuple[str, int]]) -> AsyncIterator[lis
         _, left = plan.pop(0)
         if left:
             plan.insert(0, (kind, left - 1))
+        else:
+            came.add(kind)
         return not left
 
     def execute(*_: object) -> None:
@@ -135,13 +141,24 @@ async def faulty(made: Mesh, faults: list[tuple[str, int]]) -> AsyncIterator[lis
 FAULT = st.tuples(st.sampled_from(["statement", "commit", "committed"]), st.integers(0, 12))
 
 
+@pytest.fixture(scope="module")
+def came() -> Iterator[set[str]]:
+    """Collect the kinds of faults that came, and see that none was only planned."""
+    kinds: set[str] = set()
+    yield kinds
+    assert kinds == {"statement", "commit", "committed"}
+
+
+@example(faults=[("statement", 0)])
+@example(faults=[("commit", 3)])
+@example(faults=[("committed", 3)])
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(faults=st.lists(FAULT, min_size=1, max_size=6))
 async def test_errors_before_in_and_after_a_transaction(
-    faults: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory
+    faults: list[tuple[str, int]], came: set[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     directory = tmp_path_factory.mktemp("faults")
-    async with mesh(directory, batch=9) as made, faulty(made, faults) as plan, made.trading(), made.storing():
+    async with mesh(directory, batch=9) as made, faulty(made, faults, came) as plan, made.trading(), made.storing():
         made.trade.publish(*a_day(30))
         await made.until_stored()
         plan.clear()
@@ -206,6 +223,88 @@ async def test_a_journal_that_went_back_is_read_again(tmp_path: Path, caplog: py
             await made.until_stored()
             assert {one.client_order_id for one in await made.orders()} == {"a", "b", "other", "lost by the journal"}
     assert "the journal went back" in caplog.text
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_journal_that_was_put_back_and_has_grown_since_is_read_again(
+    away: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its numbers go on from what is stored, and yet they mean other events."""
+    async with mesh(tmp_path) as made, contextlib.AsyncExitStack() as storage:
+        await storage.enter_async_context(made.storing())
+        async with made.trading():
+            made.trade.publish(order("a"), order("lost"), order("lost too"))
+            await made.until_stored()
+        if away:
+            await storage.aclose()
+        made.trade = FakeTrade()
+        made.trade.publish(order("a"), order("b"), order("c"), order("d"))
+        async with made.trading(), made.storing() if away else contextlib.nullcontext():
+            await made.until_stored()
+            assert {one.client_order_id for one in await made.orders()} == {"a", "b", "c", "d", "lost", "lost too"}
+    assert "the journal went back" in caplog.text
+    assert "its event 3 is another one than was stored" in str([vars(one).get("why") for one in caplog.records])
+
+
+async def test_a_journal_that_is_what_it_was_is_not_read_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with mesh(tmp_path) as made, made.storing():
+        for number in range(3):
+            async with made.trading():
+                made.trade.publish(*a_day(1, first=number))
+                await made.until_stored()
+        async with made.trading():
+            await assert_everything_once(made, 3)
+    assert "the journal went back" not in caplog.text
+
+
+async def test_an_event_that_the_journal_lacks_is_named_and_what_comes_before_it_is_stored(tmp_path: Path) -> None:
+    async with mesh(tmp_path) as made, made.trading(), made.storing():
+        made.trade.publish(order("a"))
+        await made.until_stored()
+        before = len(made.trade.asked)
+        for event in (*journal([order("b")], 1), *journal([order("d")], 3)):
+            made.trade.feed.append("", element(event.SerializeToString()))
+        made.trade.feed.wake()
+        status = await made.until(lambda status: not status.ready and status.events.seq == 2)
+        assert status.reason == "the journal has no event 3"
+        assert (await made.status()).reason == status.reason
+        # It is not asked again and again.
+        assert len(made.trade.asked) == before
+        assert [one.client_order_id for one in await made.orders()] == ["b", "a"]
+
+
+async def test_a_journal_that_was_mended_is_followed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store_svc.journal.recorder.HOLE_SECONDS", 0.01)
+    async with mesh(tmp_path) as made, made.storing():
+        made.trade.feed.append("", element(next(journal([order("b")], 1)).SerializeToString()))
+        async with made.trading():
+            await made.until(lambda status: status.reason == "the journal has no event 1")
+        made.trade = FakeTrade()
+        made.trade.publish(order("a"), order("b"))
+        async with made.trading():
+            await made.until_stored()
+            assert [one.client_order_id for one in await made.orders()] == ["b", "a"]
+
+
+async def test_a_disk_that_hangs_is_told_while_it_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that waits for the disk gives no error, and cannot be ended."""
+    monkeypatch.setattr("store_svc.journal.recorder.PATIENCE_SECONDS", 0.0)
+    hung = asyncio.Event()
+
+    async def write_late(*given: Any) -> None:
+        await hung.wait()
+        await write(*given)
+
+    async with mesh(tmp_path, timeout_seconds=0.5) as made, made.trading(), made.storing():
+        await made.until(lambda status: status.ready)
+        monkeypatch.setattr("store_svc.journal.recorder.write", write_late)
+        monkeypatch.setattr("store_svc.database.bounded", lambda work, *_: work)
+        made.trade.publish(order("a"))
+        await made.until(lambda status: status.reason == "database: no answer within 0.5 s")
+        hung.set()
+        await made.until_stored()
 
 
 async def test_reading_ahead_is_bounded() -> None:

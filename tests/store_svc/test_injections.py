@@ -2,7 +2,7 @@
 
 from arbig.store.v1 import log_pb2 as lg
 from arbig.store.v1 import strategy_pb2 as st
-from tests.store_svc.injections import INJECTIONS
+from tests.store_svc.injections import INJECTIONS, lower
 from tests.store_svc.strategies_and_logs import Served, config, record, trigger
 
 
@@ -16,7 +16,7 @@ async def test_texts_of_strategies_come_back_and_find_themselves(served: Served)
             assert (one.strategy_class, one.description, one.parameters) == (text, text, given.parameters)
     for text in INJECTIONS:
         found = await served.listed(st.ListStrategiesRequest(text=text))
-        assert len(found) == sum(text.lower() in other.lower() for other in INJECTIONS), text
+        assert len(found) == sum(lower(text) in lower(other) for other in INJECTIONS), text
         assert await served.listed(st.ListStrategyChangesRequest(strategy="plain", page_size=1))
     assert len(await served.listed(st.ListStrategiesRequest())) == len(INJECTIONS) + 1
 
@@ -33,7 +33,7 @@ async def test_texts_of_triggers_come_back_and_find_themselves(served: Served) -
         assert made.client_order_id == text
     for text in INJECTIONS:
         found = await served.listed(st.ListTriggersRequest(text=text))
-        assert len(found) == sum(text.lower() in other.lower() for other in INJECTIONS), text
+        assert len(found) == sum(lower(text) in lower(other) for other in INJECTIONS), text
         assert await served.listed(st.ListTriggersRequest(strategy=text)) == []
     assert len(await served.listed(st.ListTriggersRequest())) == len(INJECTIONS) + 1
 
@@ -45,6 +45,6 @@ async def test_texts_of_logs_come_back_and_find_themselves(served: Served) -> No
         (found,) = await served.listed(lg.ListLogsRequest(module=text))
         assert (found.message, found.module, dict(found.details)) == (text, text, {text: text})
         found = await served.listed(lg.ListLogsRequest(text=text))
-        assert len(found) == sum(text.lower() in other.lower() for other in INJECTIONS), text
+        assert len(found) == sum(lower(text) in lower(other) for other in INJECTIONS), text
         assert await served.listed(lg.ListLogsRequest(service=text)) == []
     assert len(await served.listed(lg.ListLogsRequest())) == len(INJECTIONS) + 1

@@ -70,6 +70,12 @@ def test_any_other_text_is_refused(text: str) -> None:
     assert_refused(text)
 
 
+@pytest.mark.parametrize("place", ["[" * 100_000, "{", "5", "null"])
+def test_what_is_no_place_is_refused_though_the_check_passes(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store_svc.pages.json.dumps", lambda *_, **__: place)
+    assert_refused(to_token((), ASKED))
+
+
 def test_page_sizes() -> None:
     assert [page_size(asked) for asked in (0, 1, 1000, 5000)] == [50, 1, 1000, 1000]
     assert page_size(0, 1000) == 1000

@@ -51,7 +51,7 @@ class DescribeTablesResponse(_message.Message):
     TABLES_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     revision: _builtins.str
-    """What the tables are at: "0002"."""
+    """What the tables are at: "0003"."""
     @_builtins.property
     def tables(self) -> _containers.RepeatedCompositeFieldContainer[Global___TableInfo]:
         """In order of their names."""
@@ -281,7 +281,7 @@ class BackupInfo(_message.Message):
     rows: _builtins.int
     """Rows of all tables."""
     revision: _builtins.str
-    """What the tables were at: "0002"."""
+    """What the tables were at: "0003"."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it was begun."""
@@ -310,16 +310,25 @@ Global___BackupInfo: _TypeAlias = BackupInfo  # noqa: Y015
 
 @_typing.final
 class ListSetAsideRequest(_message.Message):
-    """Nothing to say."""
+    """Which page."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most so many; 0 means 1000, and more than 1000 means 1000."""
+    page_token: _builtins.str
+    """next_page_token of the page before; empty for the first."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -332,6 +341,9 @@ class ListSetAsideResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Names the next page; empty after the last."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___SetAside]:
         """The oldest first."""
@@ -340,10 +352,11 @@ class ListSetAsideResponse(_message.Message):
         self,
         *,
         events: _abc.Iterable[Global___SetAside] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -93,7 +93,7 @@ class AdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSetAside(self, request, context):
-        """Events that no table can hold, the oldest first, 1000 at most.
+        """Events that no table can hold, the oldest first, page by page.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,7 @@ class AdminServiceStub:
     of now are the last.
     """
     ListSetAside: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListSetAsideRequest, _admin_pb2.ListSetAsideResponse]
-    """Events that no table can hold, the oldest first, 1000 at most."""
+    """Events that no table can hold, the oldest first, page by page."""
     StoreAgain: _grpc.UnaryUnaryMultiCallable[_admin_pb2.StoreAgainRequest, _admin_pb2.StoreAgainResponse]
     """Reads the journal again from before the first event that was set aside, to store what can be
     stored now: after a newer version was installed. While it reads, rows are as they were then.
@@ -73,7 +73,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
     of now are the last.
     """
     ListSetAside: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListSetAsideRequest, _admin_pb2.ListSetAsideResponse]  # type: ignore[assignment]
-    """Events that no table can hold, the oldest first, 1000 at most."""
+    """Events that no table can hold, the oldest first, page by page."""
     StoreAgain: _aio.UnaryUnaryMultiCallable[_admin_pb2.StoreAgainRequest, _admin_pb2.StoreAgainResponse]  # type: ignore[assignment]
     """Reads the journal again from before the first event that was set aside, to store what can be
     stored now: after a newer version was installed. While it reads, rows are as they were then.
@@ -120,7 +120,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.ListSetAsideRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ListSetAsideResponse, _abc.Awaitable[_admin_pb2.ListSetAsideResponse]]:
-        """Events that no table can hold, the oldest first, 1000 at most."""
+        """Events that no table can hold, the oldest first, page by page."""
 
     @_abc_1.abstractmethod
     def StoreAgain(

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from sqlalchemy import select
 
 from arbig.config import Settings, Store
+from arbig.store.v1.admin_pb2 import ListSetAsideRequest, SetAside
 from arbig.stream.v1.stream_pb2 import Cursor
 from arbig.trade.v1 import trade_pb2 as tr
 from store_svc.database import Database, open_database
@@ -40,6 +41,17 @@ async def rows(database: Database, table: Any) -> list[Any]:
 async def stored(database: Database, *batches: Batch) -> None:
     for one in batches:
         await database.write(lambda on, one=one: write(on, one))  # type: ignore[misc]
+
+
+async def listed(database: Database) -> list[SetAside]:
+    """Give all that was set aside, page by page."""
+    found: list[SetAside] = []
+    request = ListSetAsideRequest()
+    while True:
+        some, request.page_token = await database.read(set_aside.listed(request))
+        found += some
+        if not request.page_token:
+            return found
 
 
 async def test_a_batch_written_again_changes_nothing(database: Database) -> None:
@@ -99,7 +111,7 @@ async def test_an_event_that_no_table_can_hold_is_set_aside_and_the_rest_is_stor
     await stored(database, said, said)
     assert len(await rows(database, schema.orders)) == len(await rows(database, schema.trades)) == 1
     assert await database.read(read_cursor) == Cursor(epoch=1, seq=3)
-    (kept,) = await database.read(set_aside.listed)
+    (kept,) = await listed(database)
     assert (kept.cursor, kept.kind) == (Cursor(epoch=1, seq=2), "account")
     assert kept.reason == "balance 1e+300 does not fit: 100,000,000,000,000 and more yuan do not"
     assert tr.Event.FromString(kept.event).account == rich
@@ -109,14 +121,23 @@ async def test_the_last_state_that_can_be_kept_is_kept(database: Database) -> No
     strange = order("a", status_text="x" * 256)
     await stored(database, batch(order("a"), order("a", filled_volume=2), strange))
     assert [row.filled_volume for row in await rows(database, schema.orders)] == [2]
-    assert [one.cursor.seq for one in await database.read(set_aside.listed)] == [3]
+    assert [one.cursor.seq for one in await listed(database)] == [3]
 
 
 async def test_an_event_of_a_newer_contract_is_set_aside(database: Database) -> None:
     await stored(database, Batch(1, [tr.Event.FromString(b"\x08\x01\x7a\x01x")]))
-    (kept,) = await database.read(set_aside.listed)
+    (kept,) = await listed(database)
     assert (kept.kind, kept.reason) == ("", "this version's contract has no such event")
     assert kept.event == b"\x08\x01\x7a\x01x"
+
+
+async def test_more_is_set_aside_than_a_message_holds(database: Database) -> None:
+    long = [order(f"o{number}", status_text="x" * 5000) for number in range(1_200)]
+    await stored(database, batch(*long))
+    assert [one.cursor.seq for one in await listed(database)] == list(range(1, 1_201))
+    few, token = await database.read(set_aside.listed(ListSetAsideRequest(page_size=2)))
+    assert [one.cursor.seq for one in few] == [1, 2]
+    assert token
 
 
 async def test_storing_again_begins_before_the_first_event_that_was_set_aside(database: Database) -> None:
