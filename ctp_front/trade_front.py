@@ -185,7 +185,8 @@ class TradeFront:
             request = records.cancel_request(asked)
             reports = self._floor.exchange.cancel(key.account_id, request, asked["UserID"], self._now())
         except Refusal as refusal:
-            self._refuse(session, message, refusal, record("InputOrderAction").encode(asked))
+            if not refusal.by_exchange:  # CTP has passed the cancel on: its answer was none
+                self._refuse(session, message, refusal, record("InputOrderAction").encode(asked))
             told = [records.info(refusal), records.order_action(asked, refusal)]
             self._floor.tell(key.account_id, tids.ERR_ORDER_ACTION, told)
             return

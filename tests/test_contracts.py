@@ -35,8 +35,22 @@ PURE = (
     "web_bridge/kept.py",
     "web_bridge/protocol.py",
     *(f"ctp_front/{name}.py" for name in ("account", "account_records", "book", "clock", "depth", "exchange")),
-    *(f"ctp_front/{name}.py" for name in ("generator", "instrument", "instrument_records", "layout", "order_index")),
-    *(f"ctp_front/{name}.py" for name in ("orders", "position", "queries", "records", "refusals", "tids", "wire")),
+    *(f"ctp_front/{name}.py" for name in ("generator", "hours", "instrument", "instrument_records", "layout")),
+    *(
+        f"ctp_front/{name}.py"
+        for name in (
+            "manners",
+            "matching",
+            "order_index",
+            "orders",
+            "position",
+            "queries",
+            "records",
+            "refusals",
+            "tids",
+            "wire",
+        )
+    ),
 )
 WAITING = {"aiohttp", "asyncio", "grpc", "random", "secrets", "socket", "threading", "time", "uvloop"}
 CLOCKS = {"datetime.now", "datetime.today", "datetime.utcnow", "date.today"}
