@@ -141,6 +141,15 @@ class Exchange(Matching):
         self.orders.clear()
         self.trades.clear()
 
+    def rename_orders(self, front_id: int, session_id: int) -> list[Report]:
+        """Give all orders to one new session, as CTP does when it clears its flow, and give them and the trades."""
+        self.orders.forget_references()
+        for order in list(self.orders):
+            renamed = replace(order, front_id=front_id, session_id=session_id, order_ref=str(order.number))
+            self.orders.keep(replace(renamed, request_id=0))
+        self.trades = [replace(trade, order_ref=str(trade.order_number)) for trade in self.trades]
+        return [*self.orders, *self.trades]
+
     def restore(self, orders: Iterable[Order], trades: Iterable[Trade]) -> None:
         """Take up a day again where it was left: accounts are as the day began, and trades are booked again."""
         for order in orders:

@@ -3,10 +3,15 @@
 A trading day runs from the evening before. At night and in the morning it opens with an auction:
 orders gather, at the last minute they are matched, and then trading is continuous. Only gold's
 times come from the exchange's documents; the other products' nights are the field's common
-knowledge. A holiday's missing night is not known here: without prices nobody notices.
+knowledge. Weekends are kept, holidays are not.
 """
 
+import bisect
+from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
+
+from ctp_front.orders import Moment
 
 # InstrumentStatus
 NO_TRADING, CONTINUOUS, AUCTION_ORDERING, AUCTION_MATCH, CLOSED = "1", "2", "3", "5", "6"
@@ -62,10 +67,39 @@ def status_at(product: str, time: str) -> str:
     return before[-1] if before else NO_TRADING
 
 
-def changes_between(product: str, before: str, now: str) -> list[Change]:
-    """Give the changes after one time of a trading day, up to another."""
-    begin, end = _since_begin(before), _since_begin(now)
-    return [change for change in timetable(product) if begin < _since_begin(change.time) <= end]
+def is_open_day(day: str, time: str) -> bool:
+    """Whether there can be a session: from Monday morning to Saturday's first hours."""
+    # A night belongs to the day on whose evening it began.
+    weekday = datetime.strptime(day, "%Y%m%d").weekday() - (1 if time < "08:00:00" else 0)  # noqa: DTZ007 - a date
+    return 0 <= weekday <= 4
+
+
+class Timetable:
+    """The changes of one trading day for some products, and how far it has come."""
+
+    def __init__(self, products: Iterable[str]) -> None:
+        self._products = sorted(products)
+        days = ((product, change) for product in self._products for change in timetable(product))
+        self._changes = sorted(days, key=lambda one: _since_begin(one[1].time))
+        self._positions = [_since_begin(change.time) for _, change in self._changes]
+        self._time = ""
+        self._position = 0
+        self._next = 0
+
+    def pass_to(self, now: Moment) -> list[tuple[str, Change]]:
+        """Give what has changed since the last time; the first time, and where time goes back, all as it is."""
+        is_first = not self._time
+        if now.time == self._time or not (is_first or is_open_day(now.day, now.time)):
+            return []
+        before, self._position, self._time = self._position, _since_begin(now.time), now.time
+        passed = self._next
+        self._next = bisect.bisect_right(self._positions, self._position)
+        if is_first or self._position < before:
+            return [(product, Change(now.time, self._status(product, now))) for product in self._products]
+        return self._changes[passed : self._next]
+
+    def _status(self, product: str, now: Moment) -> str:
+        return status_at(product, now.time) if is_open_day(now.day, now.time) else NO_TRADING
 
 
 def _since_begin(time: str) -> int:

@@ -6,7 +6,8 @@ import pytest
 
 from ctp_front import hours
 from ctp_front.exchange import Exchange
-from ctp_front.orders import SELL, Order, Refusal, Trade
+from ctp_front.hours import Timetable
+from ctp_front.orders import SELL, Moment, Order, Refusal, Trade
 from tests.ctp_front.makers import FAK, FOK, NOW, SESSION, cancel, depth, exchange, request, told
 
 
@@ -39,9 +40,30 @@ def test_a_status_holds_until_the_next(time: str, status: str) -> None:
 
 def test_no_change_is_lost_in_a_jump() -> None:
     """From the end of the night to the morning's start: closed, auction, match, open."""
-    changes = hours.changes_between("au", "02:29:59", "09:00:00")
-    assert [change.status for change in changes] == ["1", "3", "5", "2"]
-    assert hours.changes_between("au", "09:00:00", "09:00:00") == []
+    day = Timetable(["au"])
+    assert day.pass_to(Moment("20261124", "02:29:59")) == [("au", ("02:29:59", "2"))]
+    changes = day.pass_to(Moment("20261124", "09:00:00"))
+    assert [change.status for _, change in changes] == ["1", "3", "5", "2"]
+    assert day.pass_to(Moment("20261124", "09:00:01")) == []
+
+
+def test_products_open_and_close_in_the_order_of_time() -> None:
+    """Rebar's night ends before gold's."""
+    day = Timetable(["rb", "au"])
+    day.pass_to(Moment("20261123", "22:00:00"))
+    changes = day.pass_to(Moment("20261124", "03:00:00"))
+    assert [(product, change.time) for product, change in changes] == [("rb", "23:00:00"), ("au", "02:30:00")]
+
+
+def test_the_weekend_is_closed() -> None:
+    """Friday's night ends on Saturday, and the same trading day goes on on Monday, without a night."""
+    day = Timetable(["au"])
+    day.pass_to(Moment("20261127", "21:00:00"))
+    assert day.pass_to(Moment("20261128", "02:30:00")) == [("au", ("02:30:00", "1"))]
+    for date, time in (("20261128", "09:00:00"), ("20261129", "21:00:00"), ("20261130", "01:00:00")):
+        assert day.pass_to(Moment(date, time)) == []
+    assert [change.status for _, change in day.pass_to(Moment("20261130", "09:00:00"))] == ["3", "5", "2"]
+    assert Timetable(["au"]).pass_to(Moment("20261128", "10:00:00")) == [("au", ("10:00:00", "1"))]
 
 
 def test_apples_have_no_night() -> None:
@@ -85,8 +107,10 @@ def test_an_auction_gathers_orders() -> None:
 
 @pytest.mark.parametrize("kind", [FAK, FOK])
 def test_an_auction_takes_no_fak_or_fok(kind: dict[str, Any]) -> None:
-    """There is nothing yet to trade with at once."""
-    assert told(_market(hours.AUCTION_ORDERING).insert(SESSION, request(**kind), NOW)) == "u c"
+    """The exchange refuses it: there is nothing yet to trade with at once."""
+    *_, order = _market(hours.AUCTION_ORDERING).insert(SESSION, request(**kind), NOW)
+    assert isinstance(order, Order)
+    assert (order.submit_status, order.error_id) == ("4", 26)
 
 
 def test_the_match_fills_at_the_auctions_price() -> None:

@@ -14,6 +14,8 @@ PURE = (
     "clock",
     "depth",
     "exchange",
+    "faults",
+    "flow_control",
     "generator",
     "hours",
     "instrument",
