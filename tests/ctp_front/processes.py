@@ -142,6 +142,7 @@ class Vendor:
         self.events: queue.Queue[Event | None] = queue.Queue()
         self.user = {"BrokerID": "sim", "UserID": user}
         self.investor = {"BrokerID": "sim", "InvestorID": user}
+        self.key: dict[str, Any] = {}  # FrontID and SessionID, for who wants to keep them
         self._library = library
         self._name = name
 
@@ -180,13 +181,25 @@ class Vendor:
         """Go from the connection to orders that are allowed."""
         self.connect()
         answer: dict[str, Any] = self.wait("OnRspUserLogin")["args"][0]
-        self.call("ReqSettlementInfoConfirm", "SettlementInfoConfirm", **self.investor)
-        self.wait("OnRspSettlementInfoConfirm")
+        self.confirm()
         return answer
 
+    def confirm(self) -> None:
+        """Confirm the settlement; the answer comes at once."""
+        self.call("ReqSettlementInfoConfirm", "SettlementInfoConfirm", **self.investor)
+        self.wait("OnRspSettlementInfoConfirm")
+
     def connect(self) -> None:
-        """Go from the connection to the sent login: error 4040 stands for OnFrontConnected."""
+        """Go from the connection to the sent login."""
+        self.await_front()
+        self.ask_login()
+
+    def await_front(self) -> None:
+        """Wait for the connection: error 4040 stands for OnFrontConnected."""
         self.wait("OnRspError", lambda event: bool(event["args"][0]["ErrorID"] == 4040))
+
+    def ask_login(self) -> None:
+        """Authenticate, and send the login."""
         self.call("ReqAuthenticate", "ReqAuthenticate", **self.user)
         self.wait("OnRspAuthenticate")
         self.call("ReqUserLogin", "ReqUserLogin", **self.user)
@@ -212,6 +225,10 @@ class Vendor:
             "OrderMemo": f"K{reference}",
         }
         self.call("ReqOrderInsert", "InputOrder", **{**values, **changes})
+
+    def release(self) -> None:
+        """End the session, not its library."""
+        self._say({"release": True})
 
     def close(self) -> int:
         """Release the library with all its sessions, and give the exit status."""

@@ -4,8 +4,8 @@
 
 A command is {"session": "a", "call": "ReqOrderInsert", "field": "InputOrder", "values": {..}}, or
 {"session": "a", "call": "SubscribeMarketData", "symbols": [..]}; a session that is not there yet is
-connected, which {"session": "a"} does alone. A callback is {"session": "a", "event": "OnRtnOrder",
-"args": [..]} with records as objects.
+connected, which {"session": "a"} does alone, and {"session": "a", "release": true} ends it. A
+callback is {"session": "a", "event": "OnRtnOrder", "args": [..]} with records as objects.
 """
 
 import importlib
@@ -86,11 +86,16 @@ class Sessions:
         client.Init()
         return client
 
-    def release(self) -> None:
+    def release(self, name: str) -> None:
+        """End a client."""
+        client = self._made.pop(name)
+        client.RegisterSpi(None)
+        client.Release()
+
+    def release_all(self) -> None:
         """End all of them."""
-        for client in self._made.values():
-            client.RegisterSpi(None)
-            client.Release()
+        for name in list(self._made):
+            self.release(name)
 
 
 def main() -> None:
@@ -104,7 +109,9 @@ def main() -> None:
         client = sessions[command["session"]]
         if "call" in command:
             obey(sessions.api, client, command, number)
-    sessions.release()
+        elif "release" in command:
+            sessions.release(command["session"])
+    sessions.release_all()
 
 
 def obey(api: Any, client: Any, command: dict[str, Any], number: int) -> None:
