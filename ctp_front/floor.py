@@ -46,7 +46,10 @@ class Floor:
         self.broker_id = broker_id
         self._flow_lengths = ledger.flow_lengths()
         self._public: list[bytes] = []
-        self._followers: dict[str, set[Connection]] = {}
+        # Of each account: who is told, and from beyond which number on.
+        self._followers: dict[str, dict[Connection, int]] = {}
+        # How long the flows were before they were cleared.
+        self._cleared: dict[str, int] = {}
         self._outbox: list[tuple[Connection, bytes]] = []
         self._due = asyncio.Event()
 
@@ -78,18 +81,19 @@ class Floor:
     def follow(self, connection: Connection, account_id: str, private: int, public: int) -> None:
         """Send the flows from these sequence numbers on: 0 is all of them, QUICK none of the past."""
         self.release(account_id)
+        known = max(self._flow_lengths.get(account_id, 0), self._cleared.get(account_id, 0))
+        # A number beyond the end is another day's.
+        after = private if private <= known else 0
         if private != QUICK:
-            # A number beyond the end is another day's.
-            after = private if private <= self._flow_lengths.get(account_id, 0) else 0
             self.send(connection, b"".join(self.ledger.flow(account_id, after)))
         if public != QUICK:
             self.send(connection, b"".join(self._public[public if public <= len(self._public) else 0 :]))
-        self._followers.setdefault(account_id, set()).add(connection)
+        self._followers.setdefault(account_id, {})[connection] = after
 
     def unfollow(self, connection: Connection) -> None:
         """Send a client nothing more."""
         for followers in self._followers.values():
-            followers.discard(connection)
+            followers.pop(connection, None)
 
     def send(self, connection: Connection, packets: bytes) -> None:
         """Send when everything that happened is on disk."""
@@ -141,8 +145,9 @@ class Floor:
         self._flow_lengths[account_id] = sequence
         packet = wire.encode(tid, fields, series=wire.PRIVATE, sequence=sequence)
         self.ledger.append_flow(account_id, sequence, packet)
-        for connection in self._followers.get(account_id, ()):
-            self.send(connection, packet)
+        for connection, after in self._followers.get(account_id, {}).items():
+            if sequence > after:
+                self.send(connection, packet)
 
     def change_day(self, trading_day: str, settlements: Mapping[str, float], now: Moment) -> None:
         """Settle, and open the next trading day; clients are disconnected, so that they log in to it."""
@@ -155,6 +160,7 @@ class Floor:
         self.ledger.begin_day(trading_day, self.exchange.accounts.values())
         self.flush()
         self._flow_lengths.clear()
+        self._cleared.clear()
         self._public.clear()
         self._disconnect()
         self.open_market(now)
@@ -162,11 +168,12 @@ class Floor:
     def restart(self, *, clear_flow: bool) -> None:
         """Disconnect every client, as a restart of CTP does; where it clears the flow, sessions lose their names.
 
-        The private flows then begin again, with each order and trade as it is now.
+        The private flows then begin again, with each order and trade as it is now. A library that
+        resumes from a number the new flow has not reached yet hears nothing before: so it is with CTP.
         """
         if clear_flow:
             self.ledger.clear_flow()
-            self._flow_lengths.clear()
+            self._cleared, self._flow_lengths = self._flow_lengths, {}
             self.report(self.exchange.rename_orders(records.FRONT_ID, self.ledger.next_session()))
         self.flush()
         self._disconnect()

@@ -110,7 +110,8 @@ class TradeFront:
         except Refusal as refusal:
             facts = {"user": user, "broker": asked["BrokerID"], "error_id": refusal.error_id}
             log.warning("login refused", extra={**session.connection.facts, **facts})
-            session.refuse(message, refusal)
+            # Without a record the library would not pass the refusal on.
+            session.refuse(message, refusal, record("RspUserLogin").make(UserID=user))
             return
         account = self._floor.open_account(user)
         session.key = SessionKey(user, records.FRONT_ID, self._floor.ledger.next_session())

@@ -111,15 +111,18 @@ class Scenario:
             one.release()
 
     def _play_step(self, number: int, step: dict[str, Any]) -> None:
-        session = self._sessions[step.pop("session", "a")]
+        acting = step.pop("session", "a")
         hear, status = step.pop("hear", ""), step.pop("status", None)
         ((action, value),) = step.items()
-        self._actions[action](value, session)
-        events = {letter: self._listen(one) for letter, one in self._sessions.items()}
-        expected = hear if isinstance(hear, dict) else dict.fromkeys(events, hear)
+        self._actions[action](value, self._sessions[acting])
+        # Who asked listens first: then the front has heard it.
+        listeners = sorted(self._sessions, key=lambda letter: letter != acting)
+        events = {letter: self._listen(self._sessions[letter]) for letter in listeners}
         heard = {letter: " ".join(filter(None, map(written, told))) for letter, told in events.items()}
-        assert heard == {letter: expected.get(letter, "") for letter in heard}, f"step {number}: {action} = {value}"
-        assert status is None or status == _statuses(events["a"]), f"step {number}: {action} = {value}"
+        expected = hear if isinstance(hear, dict) else dict.fromkeys(events, hear)
+        what = f"step {number}, {action} = {value}: heard {heard}, status {_statuses(events['a'])}"
+        assert heard == {letter: expected.get(letter, "") for letter in heard}, what
+        assert status is None or status == _statuses(events["a"]), what
 
     def _listen(self, session: Vendor) -> list[Event]:
         """Give what a session has heard since the last time; a request that is answered at once marks the end."""
