@@ -158,14 +158,20 @@ class Vendor:
         """Wait for a callback, and give its first argument; what comes before it is kept in `seen`."""
         end = time.monotonic() + SECONDS
         while True:
-            try:
-                got = self.events.get(timeout=max(end - time.monotonic(), 0.01))
-            except queue.Empty:
-                got = None
+            got = self.hear(end - time.monotonic())
             assert got is not None, f"no {event}; seen {[one['event'] for one in self.seen]}"
-            self.seen.append(got)
             if got["event"] == event and matching(got):
                 return got
+
+    def hear(self, seconds: float = SECONDS) -> Event | None:
+        """Wait for whatever callback comes next."""
+        try:
+            got = self.events.get(timeout=max(seconds, 0.01))
+        except queue.Empty:
+            return None
+        if got is not None:
+            self.seen.append(got)
+        return got
 
     def query(self, name: str, **values: object) -> list[dict[str, Any]]:
         """Ask, and give the rows of the answer."""

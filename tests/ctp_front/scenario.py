@@ -54,6 +54,10 @@ def written(event: Event) -> str:
     return ""
 
 
+def _written(events: list[Event]) -> str:
+    return " ".join(filter(None, map(written, events)))
+
+
 def _is_refused(order: dict[str, Any]) -> bool:
     refused = (order["OrderStatus"], order["OrderSubmitStatus"]) == ("5", "4")
     assert not refused or (not order.get("OrderSysID") and "报单被拒绝" in order["StatusMsg"])
@@ -117,16 +121,21 @@ class Scenario:
         self._actions[action](value, self._sessions[acting])
         # Who asked listens first: then the front has heard it.
         listeners = sorted(self._sessions, key=lambda letter: letter != acting)
-        events = {letter: self._listen(self._sessions[letter]) for letter in listeners}
-        heard = {letter: " ".join(filter(None, map(written, told))) for letter, told in events.items()}
-        expected = hear if isinstance(hear, dict) else dict.fromkeys(events, hear)
+        expected = {letter: hear.get(letter, "") if isinstance(hear, dict) else hear for letter in listeners}
+        events = {letter: self._listen(self._sessions[letter], expected[letter]) for letter in listeners}
+        heard = {letter: _written(told) for letter, told in events.items()}
         what = f"step {number}, {action} = {value}: heard {heard}, status {_statuses(events['a'])}"
-        assert heard == {letter: expected.get(letter, "") for letter in heard}, what
+        assert heard == expected, what
         assert status is None or status == _statuses(events["a"]), what
 
-    def _listen(self, session: Vendor) -> list[Event]:
-        """Give what a session has heard since the last time; a request that is answered at once marks the end."""
+    def _listen(self, session: Vendor, expected: str = "") -> list[Event]:
+        """Give what a session has heard since the last time; a request that is answered at once marks the end.
+
+        The library may bring the answer to a query after that of a later request.
+        """
         session.confirm()
+        while len(_written(session.seen).split()) < len(expected.split()) and session.hear():
+            pass
         events, session.seen = session.seen, []
         for event in events:
             if event["event"] == "OnRtnOrder" and "OrderSysID" in event["args"][0]:
