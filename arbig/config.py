@@ -52,7 +52,7 @@ class Front(_Section):
     seed: int = 1
     initial_balance: float = 1_000_000.0
     hours: Literal["auto", "keep", "open"] = Field(
-        "auto", description="the exchange's sessions: auto keeps them in a replay only, open is always open"
+        "auto", description="the exchange's sessions: auto keeps them while a recording is played, open is always open"
     )
     position_limit: int = Field(0, ge=0, description="lots on one side of a contract; more is error 106")
     orders_per_second: int = Field(0, ge=0, description="of an account; more is error 116")

@@ -58,7 +58,11 @@ class Floor:
         self._timetable = self._new_timetable()
         if self._keeps_hours:
             self.pass_time(now)
-            return
+        else:
+            self.open_all(now)
+
+    def open_all(self, now: Moment) -> None:
+        """Let everything trade, whatever the hours, until the clock says otherwise."""
         for product in self._products():
             self._set_status(product, Change(now.time, CONTINUOUS))
 

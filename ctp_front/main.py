@@ -51,6 +51,8 @@ async def run(settings: Settings) -> None:
                     tasks.create_task(floor.keep_flushing())
                     await player.play()
                     log.info("the recording has ended", extra={"published": player.published})
+                    if settings.front.hours == "auto":  # its clock stands still: who holds lots may still close
+                        floor.open_all(source.now())
             finally:
                 player.save()
 
