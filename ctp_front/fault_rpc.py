@@ -70,6 +70,8 @@ class FaultMethods:
             raise InvalidField("symbol", f"{request.symbol!r} has no snapshot that this one could follow")
         if request.time and not _TIME.fullmatch(request.time):
             raise InvalidField("time", f"{request.time!r} is not HH:MM:SS")
+        if request.HasField("last") and not depth.exists(request.last):
+            raise InvalidField("last", f"{request.last} is no price")
         if request.traded < 0:
             raise InvalidField("traded", f"{request.traded} lots")
         now, before = self._player.source.now(), book.depth
