@@ -179,7 +179,7 @@ class Generated:
             now += timedelta(seconds=next_step)
             self._roll(clock.trading_day(now))
             moment = clock.moment(now)
-            if self._is_quiet(moment):
+            if self.is_quiet(moment):
                 yield []
                 continue
             self.position += 1
@@ -189,7 +189,7 @@ class Generated:
         if trading_day > self._day:
             self.open_day(trading_day)
 
-    def _is_quiet(self, now: Moment) -> bool:
+    def is_quiet(self, now: Moment) -> bool:
         """Whether there are no snapshots: trading makes them, and each auction one."""
         if not self._keeps_hours:
             return False

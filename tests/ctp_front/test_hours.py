@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from arbig.config import Front
 from ctp_front import hours
 from ctp_front.exchange import Exchange
 from ctp_front.hours import Timetable
 from ctp_front.orders import SELL, Moment, Order, Refusal, Trade
+from ctp_front.prices import Generated
 from tests.ctp_front.makers import FAK, FOK, NOW, SESSION, cancel, depth, exchange, request, told
 
 
@@ -47,6 +49,14 @@ def test_no_change_is_lost_in_a_jump() -> None:
     assert day.pass_to(Moment("20261124", "09:00:01")) == []
 
 
+def test_a_clock_that_is_set_back_tells_what_is_so() -> None:
+    """On command the day may be played again."""
+    day = Timetable(["au"])
+    day.pass_to(Moment("20261124", "11:30:00"))
+    assert day.pass_to(Moment("20261124", "10:00:00")) == [("au", ("10:00:00", "2"))]
+    assert [change.status for _, change in day.pass_to(Moment("20261124", "10:20:00"))] == ["1"]
+
+
 def test_products_open_and_close_in_the_order_of_time() -> None:
     """Rebar's night ends before gold's."""
     day = Timetable(["rb", "au"])
@@ -70,6 +80,23 @@ def test_apples_have_no_night() -> None:
     """Their day begins with the morning's auction."""
     assert hours.status_at("AP", "22:00:00") == hours.NO_TRADING
     assert hours.timetable("AP")[0] == ("08:55:00", hours.AUCTION_ORDERING)
+
+
+def _snapshots(hours_kept: str, *moments: tuple[str, str]) -> list[bool]:
+    source = Generated(Front(hours=hours_kept), None)
+    return [not source.is_quiet(Moment(day, time)) for day, time in moments]
+
+
+def test_the_generator_shows_prices_while_gold_trades() -> None:
+    """And one snapshot for each auction, whose match it is."""
+    times = ["20:54:59", "20:55:00", "20:59:00", "20:59:01", "21:00:00"]
+    assert _snapshots("keep", *(("20261124", time) for time in times)) == [False, False, True, False, True]
+    assert _snapshots("keep", ("20261128", "10:00:00"), ("20261124", "10:20:00")) == [False, False]
+
+
+def test_by_default_the_generator_never_stops() -> None:
+    """A new user's first minute is alive, on a Saturday too."""
+    assert _snapshots("auto", ("20261128", "10:00:00"), ("20261124", "10:20:00")) == [True, True]
 
 
 def _market(status: str) -> Exchange:
