@@ -52,6 +52,19 @@ class Front(_Section):
     hold: bool = False
     seed: int = 1
     initial_balance: float = 1_000_000.0
+    hours: Literal["auto", "keep", "open"] = Field(
+        "auto", description="the exchange's sessions: auto keeps them while a recording is played, open is always open"
+    )
+    position_limit: int = Field(0, ge=0, description="lots on one side of a contract; more is error 106")
+    orders_per_second: int = Field(0, ge=0, description="of an account; more is error 116")
+    cancels_per_second: int = Field(0, ge=0, description="of an account; more is error 116")
+    queries_per_second: int = Field(0, ge=0, description="of a session; more is error 90")
+    max_sessions: int = Field(0, ge=0, description="of an account; one more is error 60")
+
+    @property
+    def keeps_hours(self) -> bool:
+        """Whether the exchange closes."""
+        return self.hours == "keep" or (self.hours == "auto" and bool(self.replay))
 
 
 class Market(_Section):

@@ -3,7 +3,8 @@
 An incoming order takes what the market displays, level by level; a level that is used up stays so
 until the next snapshot. A resting order fills at its own price when a later snapshot's other side
 reaches it, up to what is displayed there, or when the market trades through it, up to what was
-traded. Our own orders never meet each other.
+traded. In an auction it fills at the auction's price, up to what was traded. Our own orders never
+meet each other.
 """
 
 import bisect
@@ -26,6 +27,7 @@ class Book:
     def __init__(self) -> None:
         self.depth: Depth | None = None
         self._traded = 0  # by the market, between the last two snapshots
+        self._matched = {BUY: 0, SELL: 0}  # of that, what an auction has left for each side
         # What is left of the displayed levels [price, volume]; copied when first touched.
         self._left: dict[str, list[list[float]]] = {}
         # (price rank, order number): the front of each list is first to fill.
@@ -45,7 +47,9 @@ class Book:
         """Take the next snapshot."""
         before = self.depth
         same_day = before is not None and before.trading_day == depth.trading_day
-        self._traded = max(depth.volume - before.volume, 0) if before is not None and same_day else 0
+        known = depth.volume if before is None else before.volume if same_day else 0
+        self._traded = max(depth.volume - known, 0)
+        self._matched = {BUY: self._traded, SELL: self._traded}
         self.depth = depth
         self._left.clear()
 
@@ -63,6 +67,10 @@ class Book:
                 fills.append(Fill(price, lots))
         return fills
 
+    def within(self, direction: str, limit: float) -> int:
+        """Give how many lots an incoming order could get."""
+        return sum(int(lots) for price, lots in self._facing(direction) if _reaches(direction, limit, price))
+
     def rest(self, order: Order) -> None:
         """Let an order wait, behind those of a better or the same price."""
         bisect.insort(self._resting[order.direction], (_rank(order), order.number))
@@ -75,15 +83,24 @@ class Book:
         """Give the numbers of the orders that rest on a side, first to fill first."""
         return [number for _, number in self._resting[direction]]
 
-    def fill_resting(self, order: Order) -> int:
-        """Give how many lots a resting order gets from this snapshot, all at its own price."""
+    def fill_resting(self, order: Order) -> Fill | None:
+        """Give what a resting order gets from this snapshot, all at its own price."""
         lots = sum(fill.volume for fill in self.take(order.direction, order.price, order.rest))
         last = self.last
         if lots < order.rest and last is not None and _beyond(order.direction, order.price, last):
             through = min(order.rest - lots, self._traded)
             self._traded -= through
             lots += through
-        return lots
+        return Fill(order.price, lots) if lots else None
+
+    def auction(self, order: Order) -> Fill | None:
+        """Give what a resting order gets from the snapshot of an auction's match, at the auction's price."""
+        price, left = self.last, self._matched[order.direction]
+        if price is None or not left or not _reaches(order.direction, order.price, price):
+            return None
+        lots = min(order.rest, left)
+        self._matched[order.direction] -= lots
+        return Fill(price, lots)
 
     def _facing(self, direction: str) -> list[list[float]]:
         levels = self._left.get(direction)

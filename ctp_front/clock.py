@@ -23,6 +23,14 @@ def trading_day(now: datetime) -> str:
     return f"{day:%Y%m%d}"
 
 
+def next_day(trading_day: str) -> str:
+    """Give the trading day after another."""
+    day = datetime.strptime(trading_day, "%Y%m%d").date() + timedelta(days=1)  # noqa: DTZ007 - a date
+    while day.weekday() >= 5:
+        day += timedelta(days=1)
+    return f"{day:%Y%m%d}"
+
+
 def moment(now: datetime) -> Moment:
     """Give the time in Shanghai as the exchange writes it, in the half seconds of SHFE's snapshots."""
     return Moment(f"{now:%Y%m%d}", f"{now:%H:%M:%S}", 500 if now.microsecond >= 500_000 else 0)

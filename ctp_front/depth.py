@@ -6,12 +6,16 @@ packed by one call, in the order of the wire, which is the order of `Depth`.
 
 import struct
 import sys
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from ctp_front import layout, tids, wire
 
 # How CTP says that there is no such price.
 ABSENT = sys.float_info.max
+
+# Displayed on each side.
+LEVELS = 5
 
 # The fields of a snapshot, in the order that `Depth` and the packer follow. ExchangeID is not among
 # them: CTP's TCP front leaves it empty.
@@ -96,6 +100,16 @@ class Depth(NamedTuple):
             (self.ask_price5, self.ask_volume5),
         )
         return [(price, volume) for price, volume in levels if volume > 0 and exists(price)]
+
+
+def shown(before: Depth, bids: Sequence[tuple[float, int]], asks: Sequence[tuple[float, int]], **changes: Any) -> Depth:
+    """Give the snapshot that follows another, with these levels, best first, and these changes."""
+    levels: dict[str, Any] = {}
+    for side, shown in (("bid", bids), ("ask", asks)):
+        for level in range(1, LEVELS + 1):
+            price, volume = shown[level - 1] if level <= len(shown) else (ABSENT, 0)
+            levels |= {f"{side}_price{level}": price, f"{side}_volume{level}": volume}
+    return before._replace(**levels, **changes)
 
 
 def exists(price: float) -> bool:

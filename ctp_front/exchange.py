@@ -1,8 +1,7 @@
 """The simulated exchange: what becomes of an order, a cancel, a snapshot and the end of a day.
 
 It is pure: time comes in with each call, and what the sessions are to hear comes back as a list of
-reports, in the order CTP reports them. Each step that the exchange makes is told as the state
-before it and the state after it, and a trade comes last (`u n` rests, `u u f T` fills at once).
+reports, in the order CTP reports them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,17 +9,16 @@ from dataclasses import replace
 
 from ctp_front import refusals
 from ctp_front.account import Account, Money
-from ctp_front.book import Book, Fill
+from ctp_front.book import Book
 from ctp_front.depth import Depth, exists
+from ctp_front.hours import AUCTION_MATCH, AUCTION_ORDERING, CONTINUOUS
 from ctp_front.instrument import Instrument
-from ctp_front.order_index import OrderIndex
+from ctp_front.matching import Matching
 from ctp_front.orders import (
-    ALL_TRADED,
     BUY,
     CANCELLED,
     INSERT_REJECTED,
-    NOT_TRADED,
-    PART_TRADED,
+    OPEN,
     SELL,
     CancelRequest,
     Moment,
@@ -30,21 +28,19 @@ from ctp_front.orders import (
     SessionKey,
     Trade,
 )
+from ctp_front.position import side_of
 
 _DELETE = "0"
 
 
-class Exchange:
-    """The books of one trading day."""
+class Exchange(Matching):
+    """The exchange of one trading day: who trades there, and what they and the market do."""
 
-    def __init__(self, trading_day: str, initial_balance: float) -> None:
-        self.trading_day = trading_day
+    def __init__(self, trading_day: str, initial_balance: float, position_limit: int = 0) -> None:
+        """Begin a day; a position limit is lots that may be held on one side of a contract, 0 any number."""
+        super().__init__(trading_day)
         self.initial_balance = initial_balance
-        self.instruments: dict[str, Instrument] = {}
-        self.books: dict[str, Book] = {}
-        self.accounts: dict[str, Account] = {}
-        self.orders = OrderIndex()
-        self.trades: list[Trade] = []
+        self.position_limit = position_limit
 
     # What is traded, and who trades.
 
@@ -77,17 +73,24 @@ class Exchange:
         instrument = self._instrument(request)
         refusals.check_fields(request)
         account.check(instrument, request, lambda: self.money(account).available)
+        self._check_limit(account, request)
         unknown = self._new_order(session, request, now)
-        objection = refusals.exchange_objection(instrument, request.price, self.books[request.symbol].depth)
+        status = self.status(instrument.product.name)
+        objection = refusals.exchange_objection(instrument, request, status, self.books[request.symbol].depth)
         if objection is None:
-            return [unknown, *self._enter(account, instrument, unknown, now)]
+            return [unknown, *self.enter(unknown, now)]
         refused = replace(
-            unknown, status=CANCELLED, submit_status=INSERT_REJECTED, message=objection, update_time=now.time
+            unknown,
+            status=CANCELLED,
+            submit_status=INSERT_REJECTED,
+            message=f"已撤单报单被拒绝{objection.text}",
+            error_id=objection.error_id,
+            update_time=now.time,
         )
         return [unknown, self.orders.keep(refused)]
 
     def cancel(self, account_id: str, request: CancelRequest, user_id: str, now: Moment) -> list[Report]:
-        """Cancel what rests of an order; raises Refusal where there is no such order, or it is final."""
+        """Cancel what rests of an order; raises Refusal where there is none, it is final, or nobody trades now."""
         order = self.orders.find(request)
         if order is None or order.account_id != account_id:
             raise refusals.order_not_found()
@@ -95,23 +98,27 @@ class Exchange:
             raise refusals.unsupported()
         if not order.working:
             raise refusals.order_is_final()
-        return self._cancelled(order, now, user_id)
+        if self.status_of(order.symbol) not in (CONTINUOUS, AUCTION_ORDERING):
+            raise refusals.closed(order.exchange)
+        return self.cancelled(order, now, user_id)
 
     def apply(self, depth: Depth) -> list[Report]:
-        """Take a snapshot: it may fill what rests."""
+        """Take a snapshot: it may fill what rests, unless the product does not trade."""
         book = self.books[depth.symbol]
         book.show(depth)
-        if book.is_empty:
+        status = self.status_of(depth.symbol)
+        if book.is_empty or status not in (CONTINUOUS, AUCTION_MATCH):
             return []
+        match = book.auction if status == AUCTION_MATCH else book.fill_resting
         now = Moment(depth.action_day, depth.update_time, depth.update_millisec)
         reports: list[Report] = []
         for direction in (BUY, SELL):
             for number in book.queue(direction):
                 order = self.orders[number]
-                volume = book.fill_resting(order)
-                if not volume:  # then there is nothing for those behind it
+                fill = match(order)
+                if fill is None:  # then there is nothing for those behind it
                     break
-                reports += self._fill(order, Fill(order.price, volume), now)
+                reports += self.fill(order, fill, now)
         return reports
 
     def expire(self, now: Moment) -> list[Report]:
@@ -119,7 +126,7 @@ class Exchange:
         reports: list[Report] = []
         for book in self.books.values():
             for number in book.queue(BUY) + book.queue(SELL):
-                reports += self._cancelled(self.orders[number], now, "")
+                reports += self.cancelled(self.orders[number], now, "")
         return reports
 
     def settle(self, next_day: str, settlements: Mapping[str, float]) -> None:
@@ -134,6 +141,15 @@ class Exchange:
         self.orders.clear()
         self.trades.clear()
 
+    def rename_orders(self, front_id: int, session_id: int) -> list[Report]:
+        """Give all orders to one new session, as CTP does when it clears its flow, and give them and the trades."""
+        self.orders.forget_references()
+        for order in list(self.orders):
+            renamed = replace(order, front_id=front_id, session_id=session_id, order_ref=str(order.number))
+            self.orders.keep(replace(renamed, request_id=0))
+        self.trades = [replace(trade, order_ref=str(trade.order_number)) for trade in self.trades]
+        return [*self.orders, *self.trades]
+
     def restore(self, orders: Iterable[Order], trades: Iterable[Trade]) -> None:
         """Take up a day again where it was left: accounts are as the day began, and trades are booked again."""
         for order in orders:
@@ -145,73 +161,30 @@ class Exchange:
             self.trades.append(trade)
             self.account(trade.account_id).book(self.instruments[trade.symbol], trade)
 
-    # Steps of an order's life.
-
-    def _enter(self, account: Account, instrument: Instrument, unknown: Order, now: Moment) -> list[Report]:
-        order = replace(unknown, sys_id=self.orders.next_sys_id(), update_time=now.time)
-        account.freeze(instrument, order, order.volume)
-        self.orders.keep(order)
-        book = self.books[order.symbol]
-        fills = book.take(order.direction, order.price, order.volume)
-        reports: list[Report] = []
-        if sum(fill.volume for fill in fills) < order.volume:
-            order = self.orders.keep(order.to(NOT_TRADED))
-            reports.append(order)
-        for fill in fills:
-            reports += self._fill(order, fill, now, resting=False)
-            order = self.orders[order.number]
-        if order.working:
-            book.rest(order)
-        return reports
-
-    def _fill(self, order: Order, fill: Fill, now: Moment, *, resting: bool = True) -> list[Report]:
-        done = order.traded + fill.volume == order.volume
-        if done and resting:
-            self.books[order.symbol].remove(order)
-        after = self.orders.keep(
-            order.to(ALL_TRADED if done else PART_TRADED, traded=order.traded + fill.volume, update_time=now.time)
-        )
-        trade = self._trade(order, fill, now)
-        account, instrument = self.accounts[order.account_id], self.instruments[order.symbol]
-        account.freeze(instrument, order, -fill.volume)
-        account.book(instrument, trade)
-        return [order, after, trade]
-
-    def _trade(self, order: Order, fill: Fill, now: Moment) -> Trade:
-        trade = Trade(
-            account_id=order.account_id,
-            order_ref=order.order_ref,
-            user_id=order.user_id,
-            order_number=order.number,
-            order_sys_id=order.sys_id,
-            symbol=order.symbol,
-            exchange=order.exchange,
-            direction=order.direction,
-            offset=order.offset,
-            hedge=order.hedge,
-            price=fill.price,
-            volume=fill.volume,
-            number=len(self.trades) + 1,
-            trading_day=self.trading_day,
-            day=now.day,
-            time=now.time,
-        )
-        self.trades.append(trade)
-        return trade
-
-    def _cancelled(self, order: Order, now: Moment, user_id: str) -> list[Report]:
-        self.books[order.symbol].remove(order)
-        self.accounts[order.account_id].freeze(self.instruments[order.symbol], order, -order.rest)
-        after = order.to(CANCELLED, update_time=now.time, cancel_time=now.time, cancelled_by=user_id)
-        return [order, self.orders.keep(after)]
-
     # How orders are found.
 
     def _instrument(self, request: OrderRequest) -> Instrument:
         instrument = self.instruments.get(request.symbol)
         if instrument is None or request.exchange not in ("", instrument.product.exchange):
             raise refusals.unknown_instrument()
+        if instrument.has_expired(self.trading_day):
+            raise refusals.not_trading()
         return instrument
+
+    def _check_limit(self, account: Account, request: OrderRequest) -> None:
+        """Raise the refusal of an order that could open more lots than the account may hold."""
+        if not self.position_limit or request.offset != OPEN:
+            return
+        side = side_of(request.direction, OPEN)
+        held = sum(lots.volume for key, lots in account.holdings.items() if key[:2] == (request.symbol, side))
+        opening = (account.account_id, request.symbol, request.direction, OPEN)
+        wanted = sum(
+            order.rest
+            for order in self.orders
+            if order.working and (order.account_id, order.symbol, order.direction, order.offset) == opening
+        )
+        if held + wanted + request.volume > self.position_limit:
+            raise refusals.position_limit()
 
     def _new_order(self, session: SessionKey, request: OrderRequest, now: Moment) -> Order:
         return self.orders.keep(
@@ -234,6 +207,9 @@ class Exchange:
                 number=self.orders.next_number(),
                 insert_day=now.day,
                 insert_time=now.time,
+                time_condition=request.time_condition,
+                volume_condition=request.volume_condition,
+                min_volume=request.min_volume,
             )
         )
 

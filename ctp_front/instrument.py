@@ -2,13 +2,21 @@
 
 A product that is not in the table gets round default terms, so that any recording can be replayed:
 10 units a lot, price tick 1; a symbol in capital letters is taken for CZCE's, any other for SHFE's.
+The fees and margins are believable ones, not any broker's.
 """
 
 import re
 from typing import NamedTuple
 
-SHFE, CZCE = "SHFE", "CZCE"
-EXCHANGES = {SHFE: "上海期货交易所", CZCE: "郑州商品交易所"}
+SHFE, INE, DCE, CZCE, GFEX, CFFEX = "SHFE", "INE", "DCE", "CZCE", "GFEX", "CFFEX"
+EXCHANGES = {
+    SHFE: "上海期货交易所",
+    INE: "上海国际能源交易中心",
+    DCE: "大连商品交易所",
+    CZCE: "郑州商品交易所",
+    GFEX: "广州期货交易所",
+    CFFEX: "中国金融期货交易所",
+}
 
 MAX_VOLUME = 500
 
@@ -38,7 +46,11 @@ class Instrument(NamedTuple):
     @property
     def splits_days(self) -> bool:
         """Whether the exchange keeps today's lots apart from those of earlier days."""
-        return self.product.exchange == SHFE
+        return self.product.exchange in (SHFE, INE)
+
+    def has_expired(self, trading_day: str) -> bool:
+        """Whether the delivery month is over: nothing trades any more."""
+        return f"{self.year}{self.month:02}" < trading_day[:6]
 
     @property
     def title(self) -> str:
@@ -72,6 +84,11 @@ PRODUCTS = {
         Product("hc", SHFE, "热卷", 10, 1.0, 0.08, 4.0, 4.0, 4.0),
         Product("ru", SHFE, "天然橡胶", 10, 5.0, 0.10, 3.0, 3.0, 0.0),
         Product("bu", SHFE, "沥青", 10, 1.0, 0.10, 3.0, 3.0, 3.0),
+        Product("sc", INE, "原油", 1000, 0.1, 0.12, 20.0, 20.0, 0.0),
+        Product("m", DCE, "豆粕", 10, 1.0, 0.08, 1.5, 1.5, 1.5),
+        Product("i", DCE, "铁矿石", 100, 0.5, 0.12, 6.0, 6.0, 12.0),
+        Product("si", GFEX, "工业硅", 5, 5.0, 0.10, 3.0, 3.0, 0.0),
+        Product("IF", CFFEX, "沪深300", 300, 0.2, 0.12, 25.0, 25.0, 250.0),
         Product("AP", CZCE, "苹果", 10, 1.0, 0.10, 5.0, 5.0, 5.0),
         Product("CF", CZCE, "棉花", 5, 5.0, 0.08, 4.3, 4.3, 0.0),
         Product("SR", CZCE, "白糖", 10, 1.0, 0.08, 3.0, 3.0, 0.0),

@@ -152,6 +152,10 @@ class Ledger:
         query = "SELECT packet FROM flow WHERE account_id = ? AND sequence > ? ORDER BY sequence"
         return [packet for (packet,) in self._db.execute(query, (account_id, after))]
 
+    def clear_flow(self) -> None:
+        """Forget every private flow."""
+        self._write("DELETE FROM flow", ())
+
     def flow_lengths(self) -> dict[str, int]:
         """Give the last sequence number of each account's flow."""
         return dict(self._db.execute("SELECT account_id, max(sequence) FROM flow GROUP BY account_id"))

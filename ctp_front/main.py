@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import logging
 
-from arbig.config import Settings
+from arbig.config import Front, Settings
 from arbig.server import serve
 from ctp_front import instrument
 from ctp_front.connection import listen
 from ctp_front.exchange import Exchange
+from ctp_front.faults import Faults
 from ctp_front.floor import Floor
+from ctp_front.flow_control import FlowControl, Limits
 from ctp_front.ledger import Ledger, Prices
 from ctp_front.market_front import MarketFront
 from ctp_front.player import Player
@@ -27,14 +29,15 @@ async def run(settings: Settings) -> None:
         saved = ledger.prices()
         source = open_source(settings.front, saved)
         exchange = reopen(settings, ledger, source, saved)
-        floor = Floor(exchange, ledger, settings.ctp.broker_id)
+        faults = Faults()
+        floor = Floor(exchange, ledger, settings.ctp.broker_id, faults, keeps_hours=settings.front.keeps_hours)
         market = MarketFront(lambda: exchange.trading_day)
-        trade = TradeFront(floor, source.now)
+        trade = TradeFront(floor, source.now, FlowControl(_limits(settings.front)), faults)
         player = Player(source, floor, market, 0 if saved is None else saved.published)
         # From now on a restart knows whose books these are.
         player.save()
         player.show([book.depth for book in exchange.books.values() if book.depth is not None])
-        service = FrontService(exchange, player, market, trade, settings.ctp.account_id)
+        service = FrontService(floor, player, market, trade, settings.ctp.account_id)
         async with (
             listen(settings.address("front_market"), "market", market.handle),
             listen(settings.address("front_trade"), "trade", trade.handle),
@@ -48,6 +51,8 @@ async def run(settings: Settings) -> None:
                     tasks.create_task(floor.keep_flushing())
                     await player.play()
                     log.info("the recording has ended", extra={"published": player.published})
+                    if settings.front.hours == "auto":  # its clock stands still: who holds lots may still close
+                        floor.open_all(source.now())
             finally:
                 player.save()
 
@@ -55,7 +60,8 @@ async def run(settings: Settings) -> None:
 def reopen(settings: Settings, ledger: Ledger, source: Source, saved: Prices | None) -> Exchange:
     """Open the exchange with its books as they were left; other prices than before begin a day of their own."""
     goes_on = saved is not None and saved.source == source.name
-    exchange = Exchange(ledger.trading_day() or source.trading_day, settings.front.initial_balance)
+    front = settings.front
+    exchange = Exchange(ledger.trading_day() or source.trading_day, front.initial_balance, front.position_limit)
     _list_instruments(exchange, ledger, source)
     for account in ledger.accounts():
         exchange.accounts[account.account_id] = account
@@ -67,6 +73,10 @@ def reopen(settings: Settings, ledger: Ledger, source: Source, saved: Prices | N
         exchange.account(settings.ctp.account_id)
         _begin_day(exchange, ledger, source)
     return exchange
+
+
+def _limits(front: Front) -> Limits:
+    return Limits(front.orders_per_second, front.cancels_per_second, front.queries_per_second, front.max_sessions)
 
 
 def _list_instruments(exchange: Exchange, ledger: Ledger, source: Source) -> None:

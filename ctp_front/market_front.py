@@ -44,6 +44,12 @@ class MarketFront:
             if wanted:
                 connection.send(wanted)
 
+    def drop(self) -> int:
+        """Break every connection, and give how many there were."""
+        for connection in list(self._subscribed):
+            connection.drop("on command")
+        return len(self._subscribed)
+
     async def drain(self) -> None:
         """Wait until every client has taken most of what it was sent."""
         for connection in list(self._subscribed):

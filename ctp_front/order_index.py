@@ -47,6 +47,10 @@ class OrderIndex:
             number = self._by_reference.get(reference)
         return None if number is None else self._orders[number]
 
+    def forget_references(self) -> None:
+        """Forget which sessions the orders came from."""
+        self._by_reference.clear()
+
     def clear(self) -> None:
         """Begin another day."""
         self._orders.clear()

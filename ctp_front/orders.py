@@ -10,6 +10,11 @@ from typing import Any, NamedTuple
 BUY, SELL = "0", "1"
 OPEN, CLOSE, CLOSE_TODAY, CLOSE_YESTERDAY = "0", "1", "3", "4"
 
+# OrderPriceType, TimeCondition, VolumeCondition. A FAK is IOC with any or a minimum volume, a FOK with all of it.
+ANY_PRICE, LIMIT_PRICE = "1", "2"
+IOC, GFD = "1", "3"
+ANY_VOLUME, MIN_VOLUME, ALL_VOLUME = "1", "2", "3"
+
 # OrderStatus
 ALL_TRADED, PART_TRADED, NOT_TRADED, CANCELLED, UNKNOWN = "0", "1", "3", "5", "a"
 # OrderSubmitStatus
@@ -104,6 +109,10 @@ class Order:
     update_time: str = ""
     cancel_time: str = ""
     cancelled_by: str = ""
+    time_condition: str = GFD
+    volume_condition: str = ANY_VOLUME
+    min_volume: int = 1
+    error_id: int = 0  # why the exchange refused it
 
     @property
     def rest(self) -> int:
@@ -114,6 +123,16 @@ class Order:
     def working(self) -> bool:
         """Whether it can still trade."""
         return self.status in (NOT_TRADED, PART_TRADED)
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether it trades at once or not at all: FAK and FOK."""
+        return self.time_condition == IOC
+
+    @property
+    def least(self) -> int:
+        """Lots that it must get at once, or it takes none."""
+        return {MIN_VOLUME: self.min_volume, ALL_VOLUME: self.volume}.get(self.volume_condition, 0)
 
     @property
     def local_id(self) -> str:
@@ -162,9 +181,10 @@ def number_text(number: int) -> str:
 
 
 class Refusal(Exception):
-    """CTP refuses a request; the exchange never sees it."""
+    """A request is refused: by CTP, and then the exchange never sees it, or by the exchange."""
 
-    def __init__(self, error_id: int, text: str) -> None:
+    def __init__(self, error_id: int, text: str, *, by_exchange: bool = False) -> None:
         super().__init__(text)
         self.error_id = error_id
         self.text = text
+        self.by_exchange = by_exchange

@@ -32,14 +32,29 @@ class Player:
         """Play to the end, if there is one."""
         now = asyncio.get_running_loop().time
         async for batch in self.source.batches():
-            self._apply(batch)
-            self._market.publish([(depth.symbol, self._encode(depth)) for depth in batch])
-            self.published += len(batch)
+            self.publish(batch)
             if now() - self._saved_at > _SAVE_SECONDS:
                 self._saved_at = now()
                 self.save()
             if not self.source.is_paced:
                 await self._market.drain()
+        self.save()
+
+    def publish(self, batch: list[Depth]) -> None:
+        """Let snapshots, all of them or none, and the time move the exchange, and send them."""
+        self._apply(batch)
+        self._market.publish([(depth.symbol, self._encode(depth)) for depth in batch])
+        self.published += len(batch)
+
+    def show_beside(self, depth: Depth) -> None:
+        """Publish a snapshot that is not the source's."""
+        self.source.pass_to(_moment(depth))
+        self.publish([depth])
+        self.save()
+
+    def change_day(self, trading_day: str) -> None:
+        """Settle now, whatever the prices say, and begin this day."""
+        self._floor.change_day(trading_day, self.source.open_day(trading_day), self.source.now())
         self.save()
 
     def save(self) -> None:
@@ -51,15 +66,21 @@ class Player:
 
     def _apply(self, batch: list[Depth]) -> None:
         exchange = self._floor.exchange
+        if not batch:
+            self._floor.pass_time(self.source.now())
         for depth in batch:
             if depth.trading_day > exchange.trading_day:
                 self._change_day(depth.trading_day, batch)
+            self._floor.pass_time(_moment(depth))
             self._floor.apply(depth)
 
     def _change_day(self, trading_day: str, batch: list[Depth]) -> None:
         # What the new day calls its previous settlement is what the old day is settled at.
         settlements = {depth.symbol: depth.pre_settlement for depth in batch if depth.trading_day == trading_day}
         first = next(depth for depth in batch if depth.trading_day == trading_day)
-        now = Moment(first.action_day, first.update_time, first.update_millisec)
-        self._floor.change_day(trading_day, settlements, now)
+        self._floor.change_day(trading_day, settlements, _moment(first))
         self._saved_at = 0.0
+
+
+def _moment(depth: Depth) -> Moment:
+    return Moment(depth.action_day, depth.update_time, depth.update_millisec)

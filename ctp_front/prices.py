@@ -12,7 +12,7 @@ from typing import Protocol
 
 from arbig.calendar import SHANGHAI
 from arbig.config import Front
-from ctp_front import clock, generator
+from ctp_front import clock, generator, hours
 from ctp_front.depth import Depth
 from ctp_front.generator import Generator
 from ctp_front.ledger import Prices
@@ -48,8 +48,16 @@ class Source(Protocol):
         """Give the exchange's time."""
         ...
 
+    def pass_to(self, now: Moment) -> None:
+        """Take the time of a snapshot that came from elsewhere."""
+        ...
+
+    def open_day(self, trading_day: str) -> dict[str, float]:
+        """Begin a day that was not due yet, and give the settlement prices that are known."""
+        ...
+
     def batches(self) -> AsyncIterator[list[Depth]]:
-        """Give the snapshots as they are due."""
+        """Give the snapshots as they are due; none where only time has passed."""
         ...
 
 
@@ -88,6 +96,14 @@ class Replay:
     def now(self) -> Moment:
         """Give the time of the last row."""
         return self._now
+
+    def pass_to(self, now: Moment) -> None:
+        """Take the time of a snapshot that came from elsewhere, until the next row."""
+        self._now = now
+
+    def open_day(self, trading_day: str) -> dict[str, float]:
+        """Know nothing of a day that was not recorded."""
+        return {}
 
     async def batches(self) -> AsyncIterator[list[Depth]]:
         """Give the rows after the saved position, once started."""
@@ -138,27 +154,49 @@ class Generated:
         randomness = random.Random(f"{front.seed}:{self.position}")
         self._generator = Generator(names, last_day, randomness, before)
         self._day = last_day
+        self._keeps_hours = front.hours == "keep"
+        self._status = ""
         self.symbols = dict.fromkeys(names, self.trading_day)
 
     def now(self) -> Moment:
         """Give the time in Shanghai."""
         return clock.moment(_shanghai())
 
+    def pass_to(self, now: Moment) -> None:
+        """Keep to real time."""
+
+    def open_day(self, trading_day: str) -> dict[str, float]:
+        """Begin a day before its time; the real clock catches up with it."""
+        self._day = trading_day
+        return self._generator.open_day(trading_day)
+
     async def batches(self) -> AsyncIterator[list[Depth]]:
-        """Give snapshots twice a second, for ever."""
+        """Give snapshots twice a second, for ever, while the product trades."""
         while True:
             now = _shanghai()
             next_step = _STEP - now.timestamp() % _STEP
             await asyncio.sleep(next_step)
             now += timedelta(seconds=next_step)
             self._roll(clock.trading_day(now))
+            moment = clock.moment(now)
+            if self.is_quiet(moment):
+                yield []
+                continue
             self.position += 1
-            yield self._generator.step(clock.moment(now))
+            yield self._generator.step(moment)
 
     def _roll(self, trading_day: str) -> None:
-        if trading_day != self._day:
-            self._day = trading_day
-            self._generator.open_day(trading_day)
+        if trading_day > self._day:
+            self.open_day(trading_day)
+
+    def is_quiet(self, now: Moment) -> bool:
+        """Whether there are no snapshots: trading makes them, and each auction one."""
+        if not self._keeps_hours:
+            return False
+        before, self._status = self._status, hours.status_at("au", now.time)
+        if not hours.is_open_day(now.day, now.time):
+            return True
+        return self._status != hours.CONTINUOUS and (self._status != hours.AUCTION_MATCH or before == self._status)
 
 
 def _shanghai() -> datetime:

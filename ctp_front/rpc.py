@@ -9,24 +9,13 @@ from arbig.front.v1 import front_pb2 as pb
 from ctp_front import clock
 from ctp_front.account import Account
 from ctp_front.exchange import Exchange
-from ctp_front.market_front import MarketFront
-from ctp_front.player import Player
-from ctp_front.trade_front import TradeFront
+from ctp_front.fault_rpc import FaultMethods
 
 SERVICE = "arbig.front.v1.FrontService"
 
 
-class FrontService:
+class FrontService(FaultMethods):
     """Implements arbig.front.v1.FrontService."""
-
-    def __init__(
-        self, exchange: Exchange, player: Player, market: MarketFront, trade: TradeFront, account_id: str
-    ) -> None:
-        self._exchange = exchange
-        self._player = player
-        self._market = market
-        self._trade = trade
-        self._account_id = account_id
 
     async def Start(self, request: pb.StartRequest, context: Any) -> pb.StartResponse:  # noqa: N802
         """Start a held replay."""
@@ -45,18 +34,19 @@ class FrontService:
             published=self._player.published,
             broken_rows=source.broken,
             time=time,
-            trading_day=self._exchange.trading_day,
+            trading_day=self._floor.exchange.trading_day,
             market_sessions=self._market.sessions,
             trade_sessions=self._trade.sessions,
-            symbols=sorted(self._exchange.instruments),
+            symbols=sorted(self._floor.exchange.instruments),
         )
 
     async def GetBooks(self, request: pb.GetBooksRequest, context: Any) -> pb.GetBooksResponse:  # noqa: N802
         """Show an account's books."""
-        account = self._exchange.accounts.get(request.account_id or self._account_id)
+        exchange = self._floor.exchange
+        account = exchange.accounts.get(self._account(request.account_id))
         if account is None:
             raise NotFound(f"account {request.account_id} has never logged in", "UNKNOWN_ACCOUNT", "account_id")
-        return books(self._exchange, account)
+        return books(exchange, account)
 
 
 def books(exchange: Exchange, account: Account) -> pb.GetBooksResponse:
@@ -100,6 +90,7 @@ def _positions(exchange: Exchange, account: Account) -> list[pb.BookPosition]:
         today = sum(lot.volume for lot in holding.lots if lot.open_day == exchange.trading_day)
         side.today += today
         side.yesterday += holding.volume - today
+        side.frozen += holding.frozen
     return list(sides.values())
 
 
@@ -112,4 +103,6 @@ def _money(exchange: Exchange, account: Account) -> pb.BookAccount:
         commission=account.commission,
         close_profit=account.close_profit,
         position_profit=money.position_profit,
+        frozen_margin=account.frozen_margin,
+        frozen_commission=account.frozen_commission,
     )

@@ -1,6 +1,7 @@
 """The transaction ids of FTD: what a message asks for or tells."""
 
 HANDSHAKE, HANDSHAKE_REPLY = 0x3025, 0x3026
+ERROR = 0x0001
 LOGIN = 0x3000
 LOGOUT = 0x3002
 AUTHENTICATE = 0x3010
@@ -34,6 +35,11 @@ ERR_ORDER_INSERT = 0xF003
 ERR_ORDER_ACTION = 0xF004
 DEPTH = 0xF103
 INSTRUMENT_STATUS = 0xF104
+
+
+def is_query(tid: int) -> bool:
+    """Whether a request asks for rows."""
+    return 0x8000 <= tid < 0x9000
 
 
 def reply(tid: int) -> int:

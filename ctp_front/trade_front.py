@@ -5,48 +5,34 @@ the vendor's library and cannot be checked; the broker and the user are.
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 from ctp_front import account_records, records, refusals, tids, wire
 from ctp_front.account_records import Owner
 from ctp_front.connection import Connection
+from ctp_front.faults import Answer, Faults, RefusalForm
 from ctp_front.floor import QUICK, Floor
+from ctp_front.flow_control import FlowControl
 from ctp_front.layout import record
-from ctp_front.orders import Moment, Refusal, SessionKey
+from ctp_front.orders import INSERT_REJECTED, Moment, Order, Refusal, Report, SessionKey
 from ctp_front.queries import Queries
+from ctp_front.session import Session
 from ctp_front.wire import Message
 
 log = logging.getLogger(__name__)
 
 
-@dataclass
-class Session:
-    """One client of the trade front; it has a key once it is logged in."""
-
-    connection: Connection
-    key: SessionKey | None = None
-    last_order_ref: int = 0
-    sequences: dict[int, int] = field(default_factory=dict)
-
-    def next_sequence(self, series: int) -> int:
-        """Give the number of the next reply in a series, counted from the connection on.
-
-        The login names the library's own count too, but may miss the reply that came just before it.
-        """
-        self.sequences[series] = self.sequences.get(series, 0) + 1
-        return self.sequences[series]
-
-
 class TradeFront:
     """Every client of the trade front."""
 
-    def __init__(self, floor: Floor, now: Callable[[], Moment]) -> None:
+    def __init__(self, floor: Floor, now: Callable[[], Moment], control: FlowControl, faults: Faults) -> None:
         self._floor = floor
         self._now = now
+        self._control = control
+        self._faults = faults
         self._queries = Queries(floor.exchange, floor.broker_id)
-        self._sessions: set[Connection] = set()
+        self._clients: dict[Connection, Session] = {}
         self._unknown: set[int] = set()
         self._requests: dict[int, Callable[[Session, SessionKey, Message], None]] = {
             tids.SETTLEMENT_CONFIRM: self._confirm,
@@ -58,16 +44,41 @@ class TradeFront:
     @property
     def sessions(self) -> int:
         """How many are logged in."""
-        return len(self._sessions)
+        return sum(1 for session in self._clients.values() if session.key is not None)
 
     async def handle(self, connection: Connection) -> None:
         """Serve one client until it is gone."""
-        session = Session(connection)
+        session = self._clients[connection] = Session(connection, self._floor.send)
         try:
             async for message in connection.messages():
-                self._answer(session, message)
+                self._hear(session, message)
         finally:
-            self._leave(connection)
+            del self._clients[connection]
+            self._floor.unfollow(connection)
+
+    def drop(self, account_id: str) -> int:
+        """Break the connections of an account, and give how many there were."""
+        mine = self._sessions_of(account_id)
+        for session in mine:
+            session.connection.drop("on command")
+        return len(mine)
+
+    def release(self, account_id: str) -> None:
+        """Give the answers that were held back from an account."""
+        for session in self._sessions_of(account_id):
+            session.release()
+
+    def _sessions_of(self, account_id: str) -> list[Session]:
+        return [one for one in self._clients.values() if one.key is not None and one.key.account_id == account_id]
+
+    def _hear(self, session: Session, message: Message) -> None:
+        """Answer a request, unless something was ordered to go wrong with it."""
+        fault = self._faults.answer(_account_of(session, message), message.tid)
+        session.answer = fault.answer
+        if fault.answer == Answer.ERROR and fault.refusal is not None:
+            session.fail(message, fault.refusal)
+        elif fault.answer != Answer.UNHEARD:
+            self._answer(session, message)
 
     def _answer(self, session: Session, message: Message) -> None:
         request = self._requests.get(message.tid)
@@ -76,11 +87,11 @@ class TradeFront:
         elif message.tid == tids.LOGIN:
             self._login(session, message)
         elif session.key is None:
-            self._refuse(session, message, refusals.not_logged_in())
+            session.refuse(message, refusals.not_logged_in())
         elif request is not None:
             request(session, session.key, message)
         elif message.tid in self._queries:
-            self._reply(session, message, self._queries.answer(session.key.account_id, message))
+            self._query(session, session.key, message)
         else:
             self._unknown_request(session, message)
 
@@ -89,24 +100,33 @@ class TradeFront:
     def _authenticate(self, session: Session, message: Message) -> None:
         # Without IsResult the library asks again at once, for ever.
         answer = record("AuthenticationInfo").make(BrokerID=self._floor.broker_id, IsResult=1)
-        self._reply(session, message, [answer])
+        session.reply(message, [answer])
 
     def _login(self, session: Session, message: Message) -> None:
         asked = _asked(message, "ReqUserLogin")
         user = asked["UserID"]
-        if not user or asked["BrokerID"] != self._floor.broker_id:
-            log.warning("login refused", extra={**session.connection.facts, "user": user, "broker": asked["BrokerID"]})
-            self._refuse(session, message, refusals.invalid_login())
+        try:
+            self._check_login(user, asked["BrokerID"])
+        except Refusal as refusal:
+            facts = {"user": user, "broker": asked["BrokerID"], "error_id": refusal.error_id}
+            log.warning("login refused", extra={**session.connection.facts, **facts})
+            # Without a record the library would not pass the refusal on.
+            session.refuse(message, refusal, record("RspUserLogin").make(UserID=user))
             return
         account = self._floor.open_account(user)
         session.key = SessionKey(user, records.FRONT_ID, self._floor.ledger.next_session())
         answer = self._login_answer(session.key, str(account.max_order_ref))
-        self._reply(session, message, [answer])
+        session.reply(message, [answer])
         starts = _starts(message)
         self._floor.follow(session.connection, user, starts.get(wire.PRIVATE, 0), starts.get(wire.PUBLIC, QUICK))
-        self._sessions.add(session.connection)
         facts = {"account": user, "session": session.key.session_id, "private": starts.get(wire.PRIVATE, 0)}
         log.info("logged in", extra={**session.connection.facts, **facts})
+
+    def _check_login(self, user: str, broker_id: str) -> None:
+        if not user or broker_id != self._floor.broker_id:
+            raise refusals.invalid_login()
+        self._faults.check_login()
+        self._control.check_sessions(len(self._sessions_of(user)))
 
     def _login_answer(self, key: SessionKey, max_order_ref: str) -> bytes:
         now = self._now().time
@@ -129,15 +149,9 @@ class TradeFront:
 
     def _logout(self, session: Session, key: SessionKey, message: Message) -> None:
         session.key = None
-        self._leave(session.connection)
-        self._reply(
-            session, message, [record("UserLogout").make(BrokerID=self._floor.broker_id, UserID=key.account_id)]
-        )
+        self._floor.unfollow(session.connection)
+        session.reply(message, [record("UserLogout").make(BrokerID=self._floor.broker_id, UserID=key.account_id)])
         log.info("logged out", extra={**session.connection.facts, "account": key.account_id})
-
-    def _leave(self, connection: Connection) -> None:
-        self._sessions.discard(connection)
-        self._floor.unfollow(connection)
 
     # What a session asks for.
 
@@ -149,7 +163,15 @@ class TradeFront:
         answer = account_records.confirmation(
             Owner(self._floor.broker_id, key.account_id), trading_day, self._now().time
         )
-        self._reply(session, message, [answer])
+        session.reply(message, [answer])
+
+    def _query(self, session: Session, key: SessionKey, message: Message) -> None:
+        try:
+            self._control.count_query(key.session_id, self._now())
+        except Refusal as refusal:
+            session.fail(message, refusal)
+            return
+        session.reply(message, self._queries.answer(key.account_id, message))
 
     def _insert(self, session: Session, key: SessionKey, message: Message) -> None:
         asked = _asked(message, "InputOrder")
@@ -157,13 +179,28 @@ class TradeFront:
             _check_owner(key, asked, self._floor.broker_id)
             request = records.order_request(asked)
             self._take_order_ref(session, key, request.order_ref)
+            self._control.count_order(key.account_id, self._now())
             reports = self._floor.exchange.insert(key, request, self._now())
         except Refusal as refusal:
-            echo = record("InputOrder").encode(asked)
-            self._refuse(session, message, refusal, echo)
-            self._floor.tell(key.account_id, tids.ERR_ORDER_INSERT, [records.info(refusal), echo])
+            session.refuse(message, refusal, record("InputOrder").encode(asked))
+            self._tell_insert_error(key.account_id, refusal, asked)
             return
-        self._floor.report(reports)
+        self._report_insert(key.account_id, reports, asked)
+
+    def _report_insert(self, account_id: str, reports: list[Report], asked: dict[str, Any]) -> None:
+        """Report what became of an order; a refusal by the exchange has several forms."""
+        last, form = reports[-1], self._faults.form(account_id)
+        if not isinstance(last, Order) or last.submit_status != INSERT_REJECTED or form == RefusalForm.RETURN:
+            self._floor.report(reports)
+            return
+        self._floor.report(reports, silent=1 if form == RefusalForm.ERROR else 0)
+        # The front words it without what the order's status says before it.
+        text = last.message[last.message.index(last.exchange) :]
+        self._tell_insert_error(account_id, Refusal(last.error_id, text), asked)
+
+    def _tell_insert_error(self, account_id: str, refusal: Refusal, asked: dict[str, Any]) -> None:
+        fields = [records.info(refusal), record("InputOrder").encode(asked)]
+        self._floor.tell(account_id, tids.ERR_ORDER_INSERT, fields)
 
     def _take_order_ref(self, session: Session, key: SessionKey, text: str) -> None:
         """Check that references go up inside a session, and keep the account's largest for its next login."""
@@ -183,9 +220,11 @@ class TradeFront:
         try:
             _check_owner(key, asked, self._floor.broker_id)
             request = records.cancel_request(asked)
+            self._control.count_cancel(key.account_id, self._now())
             reports = self._floor.exchange.cancel(key.account_id, request, asked["UserID"], self._now())
         except Refusal as refusal:
-            self._refuse(session, message, refusal, record("InputOrderAction").encode(asked))
+            if not refusal.by_exchange:  # CTP has passed the cancel on: its answer was none
+                session.refuse(message, refusal, record("InputOrderAction").encode(asked))
             told = [records.info(refusal), records.order_action(asked, refusal)]
             self._floor.tell(key.account_id, tids.ERR_ORDER_ACTION, told)
             return
@@ -196,30 +235,7 @@ class TradeFront:
             self._unknown.add(message.tid)
             log.warning("unknown request", extra={**session.connection.facts, "tid": f"{message.tid:#x}"})
         # Unanswered, it would keep the library from sending any further query.
-        self._refuse(session, message, refusals.unsupported())
-
-    # How it is answered.
-
-    def _reply(self, session: Session, message: Message, rows: Sequence[bytes]) -> None:
-        """Answer with one packet a row; without rows, with RspInfo alone."""
-        last = len(rows) - 1
-        info = records.info()
-        packets = [self._packet(session, message, [info, row], last=at == last) for at, row in enumerate(rows)]
-        self._floor.send(session.connection, b"".join(packets) or self._packet(session, message, [info]))
-
-    def _refuse(self, session: Session, message: Message, refusal: Refusal, echo: bytes = b"") -> None:
-        fields = [records.info(refusal), echo] if echo else [records.info(refusal)]
-        self._floor.send(session.connection, self._packet(session, message, fields))
-
-    def _packet(self, session: Session, message: Message, fields: list[bytes], *, last: bool = True) -> bytes:
-        return wire.encode(
-            tids.reply(message.tid),
-            fields,
-            series=message.series,
-            sequence=session.next_sequence(message.series),
-            request_id=message.request_id,
-            last=last,
-        )
+        session.refuse(message, refusals.unsupported())
 
 
 def _asked(message: Message, name: str) -> dict[str, Any]:
@@ -227,6 +243,13 @@ def _asked(message: Message, name: str) -> dict[str, Any]:
     if payload is None:
         raise wire.WireError(f"request {message.tid:#x} without its {name}")
     return record(name).decode(payload)
+
+
+def _account_of(session: Session, message: Message) -> str:
+    """Give whose request it is; a login says so itself, and before it nobody knows."""
+    if session.key is not None:
+        return session.key.account_id
+    return str(_asked(message, "ReqUserLogin")["UserID"]) if message.tid == tids.LOGIN else ""
 
 
 def _starts(message: Message) -> dict[int, int]:

@@ -34,9 +34,11 @@ PURE = (
     "web_bridge/encode.py",
     "web_bridge/kept.py",
     "web_bridge/protocol.py",
-    *(f"ctp_front/{name}.py" for name in ("account", "account_records", "book", "clock", "depth", "exchange")),
-    *(f"ctp_front/{name}.py" for name in ("generator", "instrument", "instrument_records", "layout", "order_index")),
-    *(f"ctp_front/{name}.py" for name in ("orders", "position", "queries", "records", "refusals", "tids", "wire")),
+    *(f"ctp_front/{name}.py" for name in ("account", "account_records", "book", "clock", "depth")),
+    *(f"ctp_front/{name}.py" for name in ("exchange", "faults", "flow_control", "generator", "hours")),
+    *(f"ctp_front/{name}.py" for name in ("instrument", "instrument_records", "layout", "manners", "matching")),
+    *(f"ctp_front/{name}.py" for name in ("order_index", "orders", "position", "queries", "records")),
+    *(f"ctp_front/{name}.py" for name in ("refusals", "tids", "wire")),
 )
 WAITING = {"aiohttp", "asyncio", "grpc", "random", "secrets", "socket", "threading", "time", "uvloop"}
 CLOCKS = {"datetime.now", "datetime.today", "datetime.utcnow", "date.today"}

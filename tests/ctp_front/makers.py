@@ -12,6 +12,14 @@ NOW = Moment(DAY, "10:00:00")
 SESSION = SessionKey("sim001", 1, 7)
 SYMBOL = "au2612"
 GFD = {"price_type": "2", "time_condition": "3", "volume_condition": "1", "min_volume": 1, "contingent": "1"}
+# What makes an order a FAK or a FOK.
+FAK: dict[str, Any] = {"time_condition": "1", "volume_condition": "1"}
+FOK: dict[str, Any] = {"time_condition": "1", "volume_condition": "3"}
+
+
+def at_least(volume: int) -> dict[str, Any]:
+    """Make an order a FAK with a minimum volume."""
+    return {"time_condition": "1", "volume_condition": "2", "min_volume": volume}
 
 
 def depth(

@@ -56,14 +56,18 @@ class Front:
         reply: pb.GetStatusResponse = self._call("GetStatus", pb.GetStatusRequest(), pb.GetStatusResponse)
         return reply
 
-    def books(self) -> pb.GetBooksResponse:
+    def books(self, account_id: str = "") -> pb.GetBooksResponse:
         """Ask for its books."""
-        reply: pb.GetBooksResponse = self._call("GetBooks", pb.GetBooksRequest(), pb.GetBooksResponse)
+        reply: pb.GetBooksResponse = self.command("GetBooks", account_id=account_id)
         return reply
 
     def go(self) -> None:
         """Start a held replay."""
         self._call("Start", pb.StartRequest(), pb.StartResponse)
+
+    def command(self, method: str, **values: Any) -> Any:
+        """Call any method of the front's service."""
+        return self._call(method, getattr(pb, f"{method}Request")(**values), getattr(pb, f"{method}Response"))
 
     def _call(self, method: str, request: Any, reply: Any) -> Any:
         with grpc.insecure_channel(f"127.0.0.1:{self.base + 52}") as channel:
@@ -81,13 +85,12 @@ class Front:
         return False
 
 
-class Vendor:
-    """The vendor's library in a process of its own: its crash is not ours."""
+class Library:
+    """The vendor's library in a process of its own, with any number of sessions: its crash is not ours."""
 
     def __init__(self, kind: str, port: int, directory: Path) -> None:
         script = Path(__file__).with_name("vendor_client.py")
-        self.seen: list[Event] = []
-        self._events: queue.Queue[Event | None] = queue.Queue()
+        self._sessions: dict[str, Vendor] = {}
         self._process = subprocess.Popen(
             [sys.executable, script, kind, str(port), directory / kind],
             cwd=ROOT,
@@ -99,6 +102,49 @@ class Vendor:
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def session(self, name: str, user: str = "sim001") -> "Vendor":
+        """Connect a session for a user."""
+        made = self._sessions[name] = Vendor(self, name, user)
+        self.say({"session": name})
+        return made
+
+    def say(self, command: Event) -> None:
+        """Give a command."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+
+    def close(self) -> int:
+        """Release the library, and give the exit status."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            return self._process.wait(SECONDS)
+        finally:
+            self._process.kill()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            event = json.loads(line)
+            self._sessions[event["session"]].events.put(event)
+        for session in self._sessions.values():
+            session.events.put(None)
+
+
+class Vendor:
+    """One session of the vendor's library."""
+
+    def __init__(self, library: Library, name: str, user: str) -> None:
+        self.seen: list[Event] = []
+        self.events: queue.Queue[Event | None] = queue.Queue()
+        self.user = {"BrokerID": "sim", "UserID": user}
+        self.investor = {"BrokerID": "sim", "InvestorID": user}
+        self.key: dict[str, Any] = {}  # FrontID and SessionID, for who wants to keep them
+        self._library = library
+        self._name = name
 
     def call(self, name: str, field: str, **values: object) -> None:
         """Call a Req* method."""
@@ -112,14 +158,20 @@ class Vendor:
         """Wait for a callback, and give its first argument; what comes before it is kept in `seen`."""
         end = time.monotonic() + SECONDS
         while True:
-            try:
-                got = self._events.get(timeout=max(end - time.monotonic(), 0.01))
-            except queue.Empty:
-                got = None
+            got = self.hear(end - time.monotonic())
             assert got is not None, f"no {event}; seen {[one['event'] for one in self.seen]}"
-            self.seen.append(got)
             if got["event"] == event and matching(got):
                 return got
+
+    def hear(self, seconds: float = SECONDS) -> Event | None:
+        """Wait for whatever callback comes next."""
+        try:
+            got = self.events.get(timeout=max(seconds, 0.01))
+        except queue.Empty:
+            return None
+        if got is not None:
+            self.seen.append(got)
+        return got
 
     def query(self, name: str, **values: object) -> list[dict[str, Any]]:
         """Ask, and give the rows of the answer."""
@@ -135,22 +187,34 @@ class Vendor:
         """Go from the connection to orders that are allowed."""
         self.connect()
         answer: dict[str, Any] = self.wait("OnRspUserLogin")["args"][0]
-        self.call("ReqSettlementInfoConfirm", "SettlementInfoConfirm", **INVESTOR)
-        self.wait("OnRspSettlementInfoConfirm")
+        self.confirm()
         return answer
 
+    def confirm(self) -> None:
+        """Confirm the settlement; the answer comes at once."""
+        self.call("ReqSettlementInfoConfirm", "SettlementInfoConfirm", **self.investor)
+        self.wait("OnRspSettlementInfoConfirm")
+
     def connect(self) -> None:
-        """Go from the connection to the sent login: error 4040 stands for OnFrontConnected."""
+        """Go from the connection to the sent login."""
+        self.await_front()
+        self.ask_login()
+
+    def await_front(self) -> None:
+        """Wait for the connection: error 4040 stands for OnFrontConnected."""
         self.wait("OnRspError", lambda event: bool(event["args"][0]["ErrorID"] == 4040))
-        self.call("ReqAuthenticate", "ReqAuthenticate", **USER)
+
+    def ask_login(self) -> None:
+        """Authenticate, and send the login."""
+        self.call("ReqAuthenticate", "ReqAuthenticate", **self.user)
         self.wait("OnRspAuthenticate")
-        self.call("ReqUserLogin", "ReqUserLogin", **USER)
+        self.call("ReqUserLogin", "ReqUserLogin", **self.user)
 
     def order(self, reference: int, price: float, volume: int = 1, **changes: object) -> None:
         """Insert a limit order, a buy to open unless told otherwise."""
         values: dict[str, object] = {
-            **USER,
-            **INVESTOR,
+            **self.user,
+            **self.investor,
             "ExchangeID": "SHFE",
             "OrderRef": str(reference),
             "OrderPriceType": "2",
@@ -168,26 +232,16 @@ class Vendor:
         }
         self.call("ReqOrderInsert", "InputOrder", **{**values, **changes})
 
+    def release(self) -> None:
+        """End the session, not its library."""
+        self._say({"release": True})
+
     def close(self) -> int:
-        """Release the library, and give the exit status."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            return self._process.wait(SECONDS)
-        finally:
-            self._process.kill()
+        """Release the library with all its sessions, and give the exit status."""
+        return self._library.close()
 
     def _say(self, command: Event) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._events.put(json.loads(line))
-        self._events.put(None)
+        self._library.say({"session": self._name, **command})
 
 
 def _text(value: object) -> str:
@@ -213,10 +267,17 @@ def front(directory: Path, **settings: object) -> Iterator[Front]:
 
 
 @contextlib.contextmanager
-def vendor(kind: str, port: int, directory: Path) -> Iterator[Vendor]:
+def library(kind: str, port: int, directory: Path) -> Iterator[Library]:
     """Run the vendor's library against "market" or "trade"."""
-    made = Vendor(kind, port, directory)
+    made = Library(kind, port, directory)
     try:
         yield made
     finally:
         made.close()
+
+
+@contextlib.contextmanager
+def vendor(kind: str, port: int, directory: Path) -> Iterator[Vendor]:
+    """Run the vendor's library with one session."""
+    with library(kind, port, directory) as made:
+        yield made.session("only")

@@ -131,8 +131,10 @@ def _refused(**changes: Any) -> int:
         {"price": math.nan},
         {"price": math.inf},
         {"price": 0.0},
-        {"price_type": "1"},
-        {"time_condition": "1"},
+        {"price_type": "3"},
+        {"time_condition": "1", "volume_condition": "4"},
+        {"time_condition": "1", "volume_condition": "2", "min_volume": 2},
+        {"time_condition": "1", "volume_condition": "2", "min_volume": 0},
         {"time_condition": "5"},
         {"direction": "7"},
         {"offset": "2"},
@@ -145,10 +147,9 @@ def test_a_field_that_cannot_be_is_error_15(field: dict[str, Any]) -> None:
     assert _refused(**field) == 15
 
 
-def test_fak_is_refused_by_name() -> None:
-    """FAK and FOK are not supported yet, and the text says so."""
-    with pytest.raises(Refusal, match="FAK/FOK"):
-        exchange().insert(SESSION, request(time_condition="1"), NOW)
+def test_there_are_no_orders_at_any_price() -> None:
+    """SHFE takes limit prices only: error 80."""
+    assert _refused(price_type="1") == 80
 
 
 def test_ctp_refuses_what_the_account_cannot_do() -> None:
@@ -158,6 +159,28 @@ def test_ctp_refuses_what_the_account_cannot_do() -> None:
     assert _refused(volume=500) == 31
     assert _refused(direction=SELL, offset=CLOSE_TODAY) == 50
     assert _refused(direction=SELL, offset=CLOSE) == 51
+
+
+def test_a_contract_whose_delivery_month_is_over_does_not_trade() -> None:
+    """Error 17."""
+    market = exchange(symbol="au2610")
+    with pytest.raises(Refusal) as refused:
+        market.insert(SESSION, request(symbol="au2610"), NOW)
+    assert refused.value.error_id == 17
+
+
+def test_the_position_limit_counts_lots_and_what_rests() -> None:
+    """Error 106 for what could go beyond it on one side; the other side and closing have room."""
+    market = exchange()
+    market.position_limit = 3
+    market.apply(depth(bids=[(799.98, 9)], asks=[(800.0, 9)]))
+    market.insert(SESSION, request(volume=2), NOW)
+    market.insert(SESSION, request(price=799.0), NOW)
+    with pytest.raises(Refusal) as refused:
+        market.insert(SESSION, request(price=799.0), NOW)
+    assert refused.value.error_id == 106
+    assert told(market.insert(SESSION, request(SELL, 799.98, 3), NOW)) == "u u f T"
+    assert told(market.insert(SESSION, request(SELL, 799.98, 2, offset=CLOSE_TODAY), NOW)) == "u u f T"
 
 
 def test_czce_does_not_split_days() -> None:

@@ -2,11 +2,13 @@
 
     python vendor_client.py market|trade PORT DIRECTORY
 
-A command is {"call": "ReqOrderInsert", "field": "InputOrder", "values": {..}}, or {"call":
-"SubscribeMarketData", "symbols": [..]}, or {"call": "quit"}. A callback is {"event": "OnRtnOrder",
-"args": [..]} with records as objects.
+A command is {"session": "a", "call": "ReqOrderInsert", "field": "InputOrder", "values": {..}}, or
+{"session": "a", "call": "SubscribeMarketData", "symbols": [..]}; a session that is not there yet is
+connected, which {"session": "a"} does alone, and {"session": "a", "release": true} ends it. A
+callback is {"session": "a", "event": "OnRtnOrder", "args": [..]} with records as objects.
 """
 
+import importlib
 import json
 import os
 import sys
@@ -33,12 +35,15 @@ def plain(value: Any) -> Any:
     return {name: getattr(value, name) for name in names if getattr(value, name) not in ("", 0, 0.0, "\x00")}
 
 
-def spi(base: type) -> Any:
+def spi(base: type, session: str) -> Any:
     """Make an Spi that prints every callback."""
 
     def callback(name: str) -> Callable[..., None]:
         def on(_: Any, *args: Any) -> None:
-            print(json.dumps({"event": name, "args": [plain(arg) for arg in args]}), file=OUTPUT, flush=True)
+            event = {"session": session, "event": name, "args": [plain(arg) for arg in args]}
+            # One write: every session has a thread of its own.
+            OUTPUT.write(json.dumps(event) + "\n")
+            OUTPUT.flush()
 
         return on
 
@@ -46,31 +51,67 @@ def spi(base: type) -> Any:
     return type("Spi", (base,), {name: callback(name) for name in names})()
 
 
+class Sessions:
+    """The library's clients in this process: each connects by itself, and has a flow directory of its own."""
+
+    def __init__(self, kind: str, port: str, directory: Path) -> None:
+        self._kind = kind
+        self._port = port
+        self._directory = directory
+        self._made: dict[str, Any] = {}
+        self._handlers: list[Any] = []  # the library does not keep them alive
+        openctp = importlib.import_module("openctp_ctp")
+        self.api = openctp.mdapi if kind == "market" else openctp.tdapi
+
+    def __getitem__(self, name: str) -> Any:
+        """Give a client; a new name is a new client."""
+        if name not in self._made:
+            self._made[name] = self._connect(name)
+        return self._made[name]
+
+    def _connect(self, name: str) -> Any:
+        flow = self._directory / name
+        flow.mkdir(parents=True, exist_ok=True)
+        if self._kind == "market":
+            client = self.api.CThostFtdcMdApi.CreateFtdcMdApi(f"{flow}/flow-")
+            handler = spi(self.api.CThostFtdcMdSpi, name)
+        else:
+            client = self.api.CThostFtdcTraderApi.CreateFtdcTraderApi(f"{flow}/flow-")
+            handler = spi(self.api.CThostFtdcTraderSpi, name)
+            client.SubscribePrivateTopic(RESUME)
+            client.SubscribePublicTopic(RESUME)
+        self._handlers.append(handler)
+        client.RegisterSpi(handler)
+        client.RegisterFront(f"tcp://127.0.0.1:{self._port}")
+        client.Init()
+        return client
+
+    def release(self, name: str) -> None:
+        """End a client."""
+        client = self._made.pop(name)
+        client.RegisterSpi(None)
+        client.Release()
+
+    def release_all(self) -> None:
+        """End all of them."""
+        for name in list(self._made):
+            self.release(name)
+
+
 def main() -> None:
     """Do what is asked until there is nothing more to read."""
-    front, port, directory = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    kind, port, directory = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     directory.mkdir(parents=True, exist_ok=True)
     locale.ensure(directory / "locale")
-    flow = f"{directory}/flow-"
-    if front == "market":
-        from openctp_ctp import mdapi as api
-
-        client = api.CThostFtdcMdApi.CreateFtdcMdApi(flow)
-        handler = spi(api.CThostFtdcMdSpi)
-    else:
-        from openctp_ctp import tdapi as api
-
-        client = api.CThostFtdcTraderApi.CreateFtdcTraderApi(flow)
-        handler = spi(api.CThostFtdcTraderSpi)
-        client.SubscribePrivateTopic(RESUME)
-        client.SubscribePublicTopic(RESUME)
-    client.RegisterSpi(handler)
-    client.RegisterFront(f"tcp://127.0.0.1:{port}")
-    client.Init()
+    sessions = Sessions(kind, port, directory)
     for number, line in enumerate(sys.stdin, 1):
-        obey(api, client, json.loads(line), number)
-    client.RegisterSpi(None)
-    client.Release()
+        command = json.loads(line)
+        client = sessions[command["session"]]
+        if "call" in command:
+            obey(sessions.api, client, command, number)
+        elif "release" in command:
+            sessions.release(command["session"])
+    sessions.release_all()
 
 
 def obey(api: Any, client: Any, command: dict[str, Any], number: int) -> None:

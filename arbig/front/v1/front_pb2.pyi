@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -18,6 +19,186 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Front:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FrontEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Front.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FRONT_UNSPECIFIED: _Front.ValueType  # 0
+    """Not said: refused."""
+    FRONT_MARKET: _Front.ValueType  # 1
+    """Where prices come from; there the account is not known, and every connection breaks."""
+    FRONT_TRADE: _Front.ValueType  # 2
+    """Where orders go."""
+
+class Front(_Front, metaclass=_FrontEnumTypeWrapper):
+    """One of the two fronts."""
+
+FRONT_UNSPECIFIED: Front.ValueType  # 0
+"""Not said: refused."""
+FRONT_MARKET: Front.ValueType  # 1
+"""Where prices come from; there the account is not known, and every connection breaks."""
+FRONT_TRADE: Front.ValueType  # 2
+"""Where orders go."""
+Global___Front: _TypeAlias = Front  # noqa: Y015
+
+class _Disturbance:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DisturbanceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Disturbance.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DISTURBANCE_UNSPECIFIED: _Disturbance.ValueType  # 0
+    """Not said: refused."""
+    DISTURBANCE_LOSE: _Disturbance.ValueType  # 1
+    """They never come; the books have what they told."""
+    DISTURBANCE_DELAY: _Disturbance.ValueType  # 2
+    """They come when they are released, or before the replay of the account's next login; later ones
+    pass them by.
+    """
+    DISTURBANCE_DUPLICATE: _Disturbance.ValueType  # 3
+    """Each comes twice."""
+    DISTURBANCE_REORDER: _Disturbance.ValueType  # 4
+    """They come together when the last of them is there, in reverse."""
+
+class Disturbance(_Disturbance, metaclass=_DisturbanceEnumTypeWrapper):
+    """What becomes of callbacks."""
+
+DISTURBANCE_UNSPECIFIED: Disturbance.ValueType  # 0
+"""Not said: refused."""
+DISTURBANCE_LOSE: Disturbance.ValueType  # 1
+"""They never come; the books have what they told."""
+DISTURBANCE_DELAY: Disturbance.ValueType  # 2
+"""They come when they are released, or before the replay of the account's next login; later ones
+pass them by.
+"""
+DISTURBANCE_DUPLICATE: Disturbance.ValueType  # 3
+"""Each comes twice."""
+DISTURBANCE_REORDER: Disturbance.ValueType  # 4
+"""They come together when the last of them is there, in reverse."""
+Global___Disturbance: _TypeAlias = Disturbance  # noqa: Y015
+
+class _Callback:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CallbackEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Callback.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CALLBACK_UNSPECIFIED: _Callback.ValueType  # 0
+    """Any of them."""
+    CALLBACK_ORDER: _Callback.ValueType  # 1
+    """OnRtnOrder."""
+    CALLBACK_TRADE: _Callback.ValueType  # 2
+    """OnRtnTrade."""
+    CALLBACK_ERROR: _Callback.ValueType  # 3
+    """OnErrRtnOrderInsert and OnErrRtnOrderAction."""
+
+class Callback(_Callback, metaclass=_CallbackEnumTypeWrapper):
+    """A kind of callback of the private flow."""
+
+CALLBACK_UNSPECIFIED: Callback.ValueType  # 0
+"""Any of them."""
+CALLBACK_ORDER: Callback.ValueType  # 1
+"""OnRtnOrder."""
+CALLBACK_TRADE: Callback.ValueType  # 2
+"""OnRtnTrade."""
+CALLBACK_ERROR: Callback.ValueType  # 3
+"""OnErrRtnOrderInsert and OnErrRtnOrderAction."""
+Global___Callback: _TypeAlias = Callback  # noqa: Y015
+
+class _Answer:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AnswerEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Answer.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ANSWER_UNSPECIFIED: _Answer.ValueType  # 0
+    """Not said: refused."""
+    ANSWER_LATE: _Answer.ValueType  # 1
+    """The request is done, and answered when that is released."""
+    ANSWER_NEVER: _Answer.ValueType  # 2
+    """The request is done, and never answered."""
+    ANSWER_UNHEARD: _Answer.ValueType  # 3
+    """The request is lost on its way: neither done nor answered."""
+    ANSWER_ERROR: _Answer.ValueType  # 4
+    """The request is not done; OnRspError says so, with the error number of the command."""
+
+class Answer(_Answer, metaclass=_AnswerEnumTypeWrapper):
+    """What becomes of the answer to a request."""
+
+ANSWER_UNSPECIFIED: Answer.ValueType  # 0
+"""Not said: refused."""
+ANSWER_LATE: Answer.ValueType  # 1
+"""The request is done, and answered when that is released."""
+ANSWER_NEVER: Answer.ValueType  # 2
+"""The request is done, and never answered."""
+ANSWER_UNHEARD: Answer.ValueType  # 3
+"""The request is lost on its way: neither done nor answered."""
+ANSWER_ERROR: Answer.ValueType  # 4
+"""The request is not done; OnRspError says so, with the error number of the command."""
+Global___Answer: _TypeAlias = Answer  # noqa: Y015
+
+class _RequestKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RequestKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RequestKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REQUEST_KIND_UNSPECIFIED: _RequestKind.ValueType  # 0
+    """Any of them, but the authentication."""
+    REQUEST_KIND_LOGIN: _RequestKind.ValueType  # 1
+    """ReqUserLogin."""
+    REQUEST_KIND_QUERY: _RequestKind.ValueType  # 2
+    """ReqQry and the rest of its name."""
+    REQUEST_KIND_ORDER: _RequestKind.ValueType  # 3
+    """ReqOrderInsert; it has an answer only where it is refused."""
+    REQUEST_KIND_CANCEL: _RequestKind.ValueType  # 4
+    """ReqOrderAction; it has an answer only where it is refused."""
+
+class RequestKind(_RequestKind, metaclass=_RequestKindEnumTypeWrapper):
+    """A kind of request."""
+
+REQUEST_KIND_UNSPECIFIED: RequestKind.ValueType  # 0
+"""Any of them, but the authentication."""
+REQUEST_KIND_LOGIN: RequestKind.ValueType  # 1
+"""ReqUserLogin."""
+REQUEST_KIND_QUERY: RequestKind.ValueType  # 2
+"""ReqQry and the rest of its name."""
+REQUEST_KIND_ORDER: RequestKind.ValueType  # 3
+"""ReqOrderInsert; it has an answer only where it is refused."""
+REQUEST_KIND_CANCEL: RequestKind.ValueType  # 4
+"""ReqOrderAction; it has an answer only where it is refused."""
+Global___RequestKind: _TypeAlias = RequestKind  # noqa: Y015
+
+class _RefusalForm:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RefusalFormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RefusalForm.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REFUSAL_FORM_UNSPECIFIED: _RefusalForm.ValueType  # 0
+    """Not said: refused."""
+    REFUSAL_FORM_RETURN: _RefusalForm.ValueType  # 1
+    """OnRtnOrder with OrderStatus '5' and OrderSubmitStatus '4'. So it is when nothing is said."""
+    REFUSAL_FORM_ERROR: _RefusalForm.ValueType  # 2
+    """OnErrRtnOrderInsert."""
+    REFUSAL_FORM_BOTH: _RefusalForm.ValueType  # 3
+    """OnRtnOrder, then OnErrRtnOrderInsert."""
+
+class RefusalForm(_RefusalForm, metaclass=_RefusalFormEnumTypeWrapper):
+    """How a refusal by the exchange is told."""
+
+REFUSAL_FORM_UNSPECIFIED: RefusalForm.ValueType  # 0
+"""Not said: refused."""
+REFUSAL_FORM_RETURN: RefusalForm.ValueType  # 1
+"""OnRtnOrder with OrderStatus '5' and OrderSubmitStatus '4'. So it is when nothing is said."""
+REFUSAL_FORM_ERROR: RefusalForm.ValueType  # 2
+"""OnErrRtnOrderInsert."""
+REFUSAL_FORM_BOTH: RefusalForm.ValueType  # 3
+"""OnRtnOrder, then OnErrRtnOrderInsert."""
+Global___RefusalForm: _TypeAlias = RefusalForm  # noqa: Y015
 
 @_typing.final
 class StartRequest(_message.Message):
@@ -298,6 +479,7 @@ class BookPosition(_message.Message):
     SIDE_FIELD_NUMBER: _builtins.int
     TODAY_FIELD_NUMBER: _builtins.int
     YESTERDAY_FIELD_NUMBER: _builtins.int
+    FROZEN_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """"au2604"."""
     side: _builtins.str
@@ -306,6 +488,8 @@ class BookPosition(_message.Message):
     """Lots opened today."""
     yesterday: _builtins.int
     """Lots of earlier days."""
+    frozen: _builtins.int
+    """Lots that resting orders want to close."""
     def __init__(
         self,
         *,
@@ -313,10 +497,11 @@ class BookPosition(_message.Message):
         side: _builtins.str = ...,
         today: _builtins.int = ...,
         yesterday: _builtins.int = ...,
+        frozen: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["side", b"side", "symbol", b"symbol", "today", b"today", "yesterday", b"yesterday"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frozen", b"frozen", "side", b"side", "symbol", b"symbol", "today", b"today", "yesterday", b"yesterday"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -334,6 +519,8 @@ class BookAccount(_message.Message):
     COMMISSION_FIELD_NUMBER: _builtins.int
     CLOSE_PROFIT_FIELD_NUMBER: _builtins.int
     POSITION_PROFIT_FIELD_NUMBER: _builtins.int
+    FROZEN_MARGIN_FIELD_NUMBER: _builtins.int
+    FROZEN_COMMISSION_FIELD_NUMBER: _builtins.int
     balance: _builtins.float
     """Dynamic equity."""
     available: _builtins.float
@@ -346,6 +533,10 @@ class BookAccount(_message.Message):
     """Profit of what was closed today."""
     position_profit: _builtins.float
     """Profit of what is still open."""
+    frozen_margin: _builtins.float
+    """Margin that resting orders would take."""
+    frozen_commission: _builtins.float
+    """Commission that resting orders would cost."""
     def __init__(
         self,
         *,
@@ -355,11 +546,473 @@ class BookAccount(_message.Message):
         commission: _builtins.float = ...,
         close_profit: _builtins.float = ...,
         position_profit: _builtins.float = ...,
+        frozen_margin: _builtins.float = ...,
+        frozen_commission: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "balance", b"balance", "close_profit", b"close_profit", "commission", b"commission", "margin", b"margin", "position_profit", b"position_profit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["available", b"available", "balance", b"balance", "close_profit", b"close_profit", "commission", b"commission", "frozen_commission", b"frozen_commission", "frozen_margin", b"frozen_margin", "margin", b"margin", "position_profit", b"position_profit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BookAccount: _TypeAlias = BookAccount  # noqa: Y015
+
+@_typing.final
+class DepthLevel(_message.Message):
+    """One level of a side."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    price: _builtins.float
+    """Yuan per quoted unit."""
+    volume: _builtins.int
+    """Lots displayed."""
+    def __init__(
+        self,
+        *,
+        price: _builtins.float = ...,
+        volume: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DepthLevel: _TypeAlias = DepthLevel  # noqa: Y015
+
+@_typing.final
+class ShowDepthRequest(_message.Message):
+    """A snapshot that follows the contract's last one; what is not said is as it was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    BIDS_FIELD_NUMBER: _builtins.int
+    ASKS_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    TRADED_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """"au2604"; it must have had a snapshot."""
+    last: _builtins.float
+    """The last price."""
+    traded: _builtins.int
+    """Lots the market has traded since the snapshot before."""
+    time: _builtins.str
+    """HH:MM:SS, in a replay; empty means the exchange's time as it is."""
+    @_builtins.property
+    def bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___DepthLevel]:
+        """What buyers show, best first, at most 5; none means nobody."""
+
+    @_builtins.property
+    def asks(self) -> _containers.RepeatedCompositeFieldContainer[Global___DepthLevel]:
+        """What sellers show, best first, at most 5; none means nobody."""
+
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        bids: _abc.Iterable[Global___DepthLevel] | None = ...,
+        asks: _abc.Iterable[Global___DepthLevel] | None = ...,
+        last: _builtins.float | None = ...,
+        traded: _builtins.int = ...,
+        time: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_last", b"_last", "last", b"last"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last", b"_last", "asks", b"asks", "bids", b"bids", "last", b"last", "symbol", b"symbol", "time", b"time", "traded", b"traded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__last: _TypeAlias = _typing.Literal["last"]  # noqa: Y015
+    _WhichOneofArgType__last: _TypeAlias = _typing.Literal["_last", b"_last"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__last) -> _WhichOneofReturnType__last | None: ...
+
+Global___ShowDepthRequest: _TypeAlias = ShowDepthRequest  # noqa: Y015
+
+@_typing.final
+class ShowDepthResponse(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShowDepthResponse: _TypeAlias = ShowDepthResponse  # noqa: Y015
+
+@_typing.final
+class DropConnectionsRequest(_message.Message):
+    """Whose connections."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRONT_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    front: Global___Front.ValueType
+    """At which front."""
+    account_id: _builtins.str
+    """The investor whose sessions break, at the trade front."""
+    def __init__(
+        self,
+        *,
+        front: Global___Front.ValueType = ...,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "front", b"front"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropConnectionsRequest: _TypeAlias = DropConnectionsRequest  # noqa: Y015
+
+@_typing.final
+class DropConnectionsResponse(_message.Message):
+    """What was done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DROPPED_FIELD_NUMBER: _builtins.int
+    dropped: _builtins.int
+    """Connections that broke."""
+    def __init__(
+        self,
+        *,
+        dropped: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropConnectionsResponse: _TypeAlias = DropConnectionsResponse  # noqa: Y015
+
+@_typing.final
+class DisturbCallbacksRequest(_message.Message):
+    """Which callbacks, and what becomes of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    DISTURBANCE_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    CALLBACK_FIELD_NUMBER: _builtins.int
+    MILLISECONDS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The investor."""
+    disturbance: Global___Disturbance.ValueType
+    """What becomes of them."""
+    count: _builtins.int
+    """How many; 0 means one."""
+    callback: Global___Callback.ValueType
+    """Of which kind."""
+    milliseconds: _builtins.int
+    """A delay ends by itself after so many milliseconds; 0 means it does not."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        disturbance: Global___Disturbance.ValueType = ...,
+        count: _builtins.int = ...,
+        callback: Global___Callback.ValueType = ...,
+        milliseconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "callback", b"callback", "count", b"count", "disturbance", b"disturbance", "milliseconds", b"milliseconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DisturbCallbacksRequest: _TypeAlias = DisturbCallbacksRequest  # noqa: Y015
+
+@_typing.final
+class DisturbCallbacksResponse(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DisturbCallbacksResponse: _TypeAlias = DisturbCallbacksResponse  # noqa: Y015
+
+@_typing.final
+class SpoilAnswersRequest(_message.Message):
+    """Which answers, and what becomes of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    ERROR_ID_FIELD_NUMBER: _builtins.int
+    MILLISECONDS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The investor."""
+    answer: Global___Answer.ValueType
+    """What becomes of them."""
+    count: _builtins.int
+    """How many; 0 means one."""
+    request: Global___RequestKind.ValueType
+    """To which requests."""
+    error_id: _builtins.int
+    """CTP's error number, for ANSWER_ERROR."""
+    milliseconds: _builtins.int
+    """Late answers come by themselves after so many milliseconds; 0 means they do not."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        answer: Global___Answer.ValueType = ...,
+        count: _builtins.int = ...,
+        request: Global___RequestKind.ValueType = ...,
+        error_id: _builtins.int = ...,
+        milliseconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "answer", b"answer", "count", b"count", "error_id", b"error_id", "milliseconds", b"milliseconds", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpoilAnswersRequest: _TypeAlias = SpoilAnswersRequest  # noqa: Y015
+
+@_typing.final
+class SpoilAnswersResponse(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SpoilAnswersResponse: _TypeAlias = SpoilAnswersResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseRequest(_message.Message):
+    """Whose."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The investor."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseRequest: _TypeAlias = ReleaseRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseResponse(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseResponse: _TypeAlias = ReleaseResponse  # noqa: Y015
+
+@_typing.final
+class RefuseLoginsRequest(_message.Message):
+    """Which logins, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERROR_ID_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    error_id: _builtins.int
+    """CTP's error number: 7 is not initialised yet, 75 is forbidden, and so on."""
+    count: _builtins.int
+    """How many; 0 means one."""
+    def __init__(
+        self,
+        *,
+        error_id: _builtins.int = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "error_id", b"error_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefuseLoginsRequest: _TypeAlias = RefuseLoginsRequest  # noqa: Y015
+
+@_typing.final
+class RefuseLoginsResponse(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefuseLoginsResponse: _TypeAlias = RefuseLoginsResponse  # noqa: Y015
+
+@_typing.final
+class SetRefusalFormRequest(_message.Message):
+    """To whom, and how."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    FORM_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The investor."""
+    form: Global___RefusalForm.ValueType
+    """How, from now on."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        form: Global___RefusalForm.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "form", b"form"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetRefusalFormRequest: _TypeAlias = SetRefusalFormRequest  # noqa: Y015
+
+@_typing.final
+class SetRefusalFormResponse(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetRefusalFormResponse: _TypeAlias = SetRefusalFormResponse  # noqa: Y015
+
+@_typing.final
+class RestartFlowRequest(_message.Message):
+    """What becomes of the flows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLEAR_FIELD_NUMBER: _builtins.int
+    clear: _builtins.bool
+    """Whether the private flows are emptied. They begin again with each order and trade as it is now;
+    orders get another SessionID and OrderRef, and keep OrderSysID, OrderLocalID and OrderMemo. A
+    library that keeps its flow directory and resumes hears nothing until the new flow has grown
+    longer than what it has heard.
+    """
+    def __init__(
+        self,
+        *,
+        clear: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clear", b"clear"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestartFlowRequest: _TypeAlias = RestartFlowRequest  # noqa: Y015
+
+@_typing.final
+class RestartFlowResponse(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestartFlowResponse: _TypeAlias = RestartFlowResponse  # noqa: Y015
+
+@_typing.final
+class ChangeDayRequest(_message.Message):
+    """Nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeDayRequest: _TypeAlias = ChangeDayRequest  # noqa: Y015
+
+@_typing.final
+class ChangeDayResponse(_message.Message):
+    """What has begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADING_DAY_FIELD_NUMBER: _builtins.int
+    trading_day: _builtins.str
+    """YYYYMMDD."""
+    def __init__(
+        self,
+        *,
+        trading_day: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["trading_day", b"trading_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeDayResponse: _TypeAlias = ChangeDayResponse  # noqa: Y015

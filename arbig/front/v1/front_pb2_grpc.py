@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class FrontServiceStub:
-    """Starts a held replay, and shows the exchange's books: what every other book must agree with.
+    """Starts a held replay, shows the exchange's books (what every other book must agree with), and lets
+    things go wrong on command. A fault that waits for its occasion is forgotten when the front is
+    restarted. Where an account_id is empty, it means the one of the settings.
     """
 
     def __init__(self, channel):
@@ -50,10 +52,57 @@ class FrontServiceStub:
                 request_serializer=arbig_dot_front_dot_v1_dot_front__pb2.GetBooksRequest.SerializeToString,
                 response_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.GetBooksResponse.FromString,
                 _registered_method=True)
+        self.ShowDepth = channel.unary_unary(
+                '/arbig.front.v1.FrontService/ShowDepth',
+                request_serializer=arbig_dot_front_dot_v1_dot_front__pb2.ShowDepthRequest.SerializeToString,
+                response_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.ShowDepthResponse.FromString,
+                _registered_method=True)
+        self.DropConnections = channel.unary_unary(
+                '/arbig.front.v1.FrontService/DropConnections',
+                request_serializer=arbig_dot_front_dot_v1_dot_front__pb2.DropConnectionsRequest.SerializeToString,
+                response_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.DropConnectionsResponse.FromString,
+                _registered_method=True)
+        self.DisturbCallbacks = channel.unary_unary(
+                '/arbig.front.v1.FrontService/DisturbCallbacks',
+                request_serializer=arbig_dot_front_dot_v1_dot_front__pb2.DisturbCallbacksRequest.SerializeToString,
+                response_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.DisturbCallbacksResponse.FromString,
+                _registered_method=True)
+        self.SpoilAnswers = channel.unary_unary(
+                '/arbig.front.v1.FrontService/SpoilAnswers',
+                request_serializer=arbig_dot_front_dot_v1_dot_front__pb2.SpoilAnswersRequest.SerializeToString,
+                response_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.SpoilAnswersResponse.FromString,
+                _registered_method=True)
+        self.Release = channel.unary_unary(
+                '/arbig.front.v1.FrontService/Release',
+                request_serializer=arbig_dot_front_dot_v1_dot_front__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.ReleaseResponse.FromString,
+                _registered_method=True)
+        self.RefuseLogins = channel.unary_unary(
+                '/arbig.front.v1.FrontService/RefuseLogins',
+                request_serializer=arbig_dot_front_dot_v1_dot_front__pb2.RefuseLoginsRequest.SerializeToString,
+                response_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.RefuseLoginsResponse.FromString,
+                _registered_method=True)
+        self.SetRefusalForm = channel.unary_unary(
+                '/arbig.front.v1.FrontService/SetRefusalForm',
+                request_serializer=arbig_dot_front_dot_v1_dot_front__pb2.SetRefusalFormRequest.SerializeToString,
+                response_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.SetRefusalFormResponse.FromString,
+                _registered_method=True)
+        self.RestartFlow = channel.unary_unary(
+                '/arbig.front.v1.FrontService/RestartFlow',
+                request_serializer=arbig_dot_front_dot_v1_dot_front__pb2.RestartFlowRequest.SerializeToString,
+                response_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.RestartFlowResponse.FromString,
+                _registered_method=True)
+        self.ChangeDay = channel.unary_unary(
+                '/arbig.front.v1.FrontService/ChangeDay',
+                request_serializer=arbig_dot_front_dot_v1_dot_front__pb2.ChangeDayRequest.SerializeToString,
+                response_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.ChangeDayResponse.FromString,
+                _registered_method=True)
 
 
 class FrontServiceServicer:
-    """Starts a held replay, and shows the exchange's books: what every other book must agree with.
+    """Starts a held replay, shows the exchange's books (what every other book must agree with), and lets
+    things go wrong on command. A fault that waits for its occasion is forgotten when the front is
+    restarted. Where an account_id is empty, it means the one of the settings.
     """
 
     def Start(self, request, context):
@@ -77,6 +126,72 @@ class FrontServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShowDepth(self, request, context):
+        """Shows a snapshot beside those of the source, at once: it fills what it reaches, is sent to who
+        has subscribed, and in a replay its time becomes the exchange's. When this returns, it has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DropConnections(self, request, context):
+        """Breaks connections at once; CTP's library connects again by itself after a second.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisturbCallbacks(self, request, context):
+        """Loses, delays, duplicates or reorders the next callbacks of an account's private flow. Several
+        disturbances wait for their turn; a callback meets the first that concerns it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SpoilAnswers(self, request, context):
+        """Lets the answers to the next requests of an account be late, never come, or be errors.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Release(self, request, context):
+        """Sends what is held back from an account: delayed callbacks, unfinished reorderings, late answers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefuseLogins(self, request, context):
+        """Refuses the next logins at the trade front, whosoever.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetRefusalForm(self, request, context):
+        """Sets how the exchange's own refusals of orders are told to an account; CTP does it in each way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestartFlow(self, request, context):
+        """Disconnects every client of the trade front, as a restart of CTP does, with or without its flows.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeDay(self, request, context):
+        """Settles now and begins the next trading day: orders expire, profit becomes balance, today's lots
+        become yesterday's, and clients are disconnected. The source's own day catches up with it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FrontServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -95,6 +210,51 @@ def add_FrontServiceServicer_to_server(servicer, server):
                     request_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.GetBooksRequest.FromString,
                     response_serializer=arbig_dot_front_dot_v1_dot_front__pb2.GetBooksResponse.SerializeToString,
             ),
+            'ShowDepth': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowDepth,
+                    request_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.ShowDepthRequest.FromString,
+                    response_serializer=arbig_dot_front_dot_v1_dot_front__pb2.ShowDepthResponse.SerializeToString,
+            ),
+            'DropConnections': grpc.unary_unary_rpc_method_handler(
+                    servicer.DropConnections,
+                    request_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.DropConnectionsRequest.FromString,
+                    response_serializer=arbig_dot_front_dot_v1_dot_front__pb2.DropConnectionsResponse.SerializeToString,
+            ),
+            'DisturbCallbacks': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisturbCallbacks,
+                    request_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.DisturbCallbacksRequest.FromString,
+                    response_serializer=arbig_dot_front_dot_v1_dot_front__pb2.DisturbCallbacksResponse.SerializeToString,
+            ),
+            'SpoilAnswers': grpc.unary_unary_rpc_method_handler(
+                    servicer.SpoilAnswers,
+                    request_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.SpoilAnswersRequest.FromString,
+                    response_serializer=arbig_dot_front_dot_v1_dot_front__pb2.SpoilAnswersResponse.SerializeToString,
+            ),
+            'Release': grpc.unary_unary_rpc_method_handler(
+                    servicer.Release,
+                    request_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.ReleaseRequest.FromString,
+                    response_serializer=arbig_dot_front_dot_v1_dot_front__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'RefuseLogins': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefuseLogins,
+                    request_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.RefuseLoginsRequest.FromString,
+                    response_serializer=arbig_dot_front_dot_v1_dot_front__pb2.RefuseLoginsResponse.SerializeToString,
+            ),
+            'SetRefusalForm': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetRefusalForm,
+                    request_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.SetRefusalFormRequest.FromString,
+                    response_serializer=arbig_dot_front_dot_v1_dot_front__pb2.SetRefusalFormResponse.SerializeToString,
+            ),
+            'RestartFlow': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestartFlow,
+                    request_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.RestartFlowRequest.FromString,
+                    response_serializer=arbig_dot_front_dot_v1_dot_front__pb2.RestartFlowResponse.SerializeToString,
+            ),
+            'ChangeDay': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeDay,
+                    request_deserializer=arbig_dot_front_dot_v1_dot_front__pb2.ChangeDayRequest.FromString,
+                    response_serializer=arbig_dot_front_dot_v1_dot_front__pb2.ChangeDayResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'arbig.front.v1.FrontService', rpc_method_handlers)
@@ -104,7 +264,9 @@ def add_FrontServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FrontService:
-    """Starts a held replay, and shows the exchange's books: what every other book must agree with.
+    """Starts a held replay, shows the exchange's books (what every other book must agree with), and lets
+    things go wrong on command. A fault that waits for its occasion is forgotten when the front is
+    restarted. Where an account_id is empty, it means the one of the settings.
     """
 
     @staticmethod
@@ -178,6 +340,249 @@ class FrontService:
             '/arbig.front.v1.FrontService/GetBooks',
             arbig_dot_front_dot_v1_dot_front__pb2.GetBooksRequest.SerializeToString,
             arbig_dot_front_dot_v1_dot_front__pb2.GetBooksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowDepth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.front.v1.FrontService/ShowDepth',
+            arbig_dot_front_dot_v1_dot_front__pb2.ShowDepthRequest.SerializeToString,
+            arbig_dot_front_dot_v1_dot_front__pb2.ShowDepthResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DropConnections(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.front.v1.FrontService/DropConnections',
+            arbig_dot_front_dot_v1_dot_front__pb2.DropConnectionsRequest.SerializeToString,
+            arbig_dot_front_dot_v1_dot_front__pb2.DropConnectionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisturbCallbacks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.front.v1.FrontService/DisturbCallbacks',
+            arbig_dot_front_dot_v1_dot_front__pb2.DisturbCallbacksRequest.SerializeToString,
+            arbig_dot_front_dot_v1_dot_front__pb2.DisturbCallbacksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SpoilAnswers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.front.v1.FrontService/SpoilAnswers',
+            arbig_dot_front_dot_v1_dot_front__pb2.SpoilAnswersRequest.SerializeToString,
+            arbig_dot_front_dot_v1_dot_front__pb2.SpoilAnswersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Release(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.front.v1.FrontService/Release',
+            arbig_dot_front_dot_v1_dot_front__pb2.ReleaseRequest.SerializeToString,
+            arbig_dot_front_dot_v1_dot_front__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefuseLogins(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.front.v1.FrontService/RefuseLogins',
+            arbig_dot_front_dot_v1_dot_front__pb2.RefuseLoginsRequest.SerializeToString,
+            arbig_dot_front_dot_v1_dot_front__pb2.RefuseLoginsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetRefusalForm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.front.v1.FrontService/SetRefusalForm',
+            arbig_dot_front_dot_v1_dot_front__pb2.SetRefusalFormRequest.SerializeToString,
+            arbig_dot_front_dot_v1_dot_front__pb2.SetRefusalFormResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestartFlow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.front.v1.FrontService/RestartFlow',
+            arbig_dot_front_dot_v1_dot_front__pb2.RestartFlowRequest.SerializeToString,
+            arbig_dot_front_dot_v1_dot_front__pb2.RestartFlowResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeDay(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.front.v1.FrontService/ChangeDay',
+            arbig_dot_front_dot_v1_dot_front__pb2.ChangeDayRequest.SerializeToString,
+            arbig_dot_front_dot_v1_dot_front__pb2.ChangeDayResponse.FromString,
             options,
             channel_credentials,
             insecure,

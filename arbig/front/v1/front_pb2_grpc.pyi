@@ -27,7 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FrontServiceStub:
-    """Starts a held replay, and shows the exchange's books: what every other book must agree with."""
+    """Starts a held replay, shows the exchange's books (what every other book must agree with), and lets
+    things go wrong on command. A fault that waits for its occasion is forgotten when the front is
+    restarted. Where an account_id is empty, it means the one of the settings.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -39,10 +42,37 @@ class FrontServiceStub:
     """What the front is doing."""
     GetBooks: _grpc.UnaryUnaryMultiCallable[_front_pb2.GetBooksRequest, _front_pb2.GetBooksResponse]
     """The exchange's books: the account's orders, trades, positions and money, today's."""
+    ShowDepth: _grpc.UnaryUnaryMultiCallable[_front_pb2.ShowDepthRequest, _front_pb2.ShowDepthResponse]
+    """Shows a snapshot beside those of the source, at once: it fills what it reaches, is sent to who
+    has subscribed, and in a replay its time becomes the exchange's. When this returns, it has.
+    """
+    DropConnections: _grpc.UnaryUnaryMultiCallable[_front_pb2.DropConnectionsRequest, _front_pb2.DropConnectionsResponse]
+    """Breaks connections at once; CTP's library connects again by itself after a second."""
+    DisturbCallbacks: _grpc.UnaryUnaryMultiCallable[_front_pb2.DisturbCallbacksRequest, _front_pb2.DisturbCallbacksResponse]
+    """Loses, delays, duplicates or reorders the next callbacks of an account's private flow. Several
+    disturbances wait for their turn; a callback meets the first that concerns it.
+    """
+    SpoilAnswers: _grpc.UnaryUnaryMultiCallable[_front_pb2.SpoilAnswersRequest, _front_pb2.SpoilAnswersResponse]
+    """Lets the answers to the next requests of an account be late, never come, or be errors."""
+    Release: _grpc.UnaryUnaryMultiCallable[_front_pb2.ReleaseRequest, _front_pb2.ReleaseResponse]
+    """Sends what is held back from an account: delayed callbacks, unfinished reorderings, late answers."""
+    RefuseLogins: _grpc.UnaryUnaryMultiCallable[_front_pb2.RefuseLoginsRequest, _front_pb2.RefuseLoginsResponse]
+    """Refuses the next logins at the trade front, whosoever."""
+    SetRefusalForm: _grpc.UnaryUnaryMultiCallable[_front_pb2.SetRefusalFormRequest, _front_pb2.SetRefusalFormResponse]
+    """Sets how the exchange's own refusals of orders are told to an account; CTP does it in each way."""
+    RestartFlow: _grpc.UnaryUnaryMultiCallable[_front_pb2.RestartFlowRequest, _front_pb2.RestartFlowResponse]
+    """Disconnects every client of the trade front, as a restart of CTP does, with or without its flows."""
+    ChangeDay: _grpc.UnaryUnaryMultiCallable[_front_pb2.ChangeDayRequest, _front_pb2.ChangeDayResponse]
+    """Settles now and begins the next trading day: orders expire, profit becomes balance, today's lots
+    become yesterday's, and clients are disconnected. The source's own day catches up with it.
+    """
 
 @_typing.type_check_only
 class FrontServiceAsyncStub(FrontServiceStub):
-    """Starts a held replay, and shows the exchange's books: what every other book must agree with."""
+    """Starts a held replay, shows the exchange's books (what every other book must agree with), and lets
+    things go wrong on command. A fault that waits for its occasion is forgotten when the front is
+    restarted. Where an account_id is empty, it means the one of the settings.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Start: _aio.UnaryUnaryMultiCallable[_front_pb2.StartRequest, _front_pb2.StartResponse]  # type: ignore[assignment]
@@ -51,9 +81,36 @@ class FrontServiceAsyncStub(FrontServiceStub):
     """What the front is doing."""
     GetBooks: _aio.UnaryUnaryMultiCallable[_front_pb2.GetBooksRequest, _front_pb2.GetBooksResponse]  # type: ignore[assignment]
     """The exchange's books: the account's orders, trades, positions and money, today's."""
+    ShowDepth: _aio.UnaryUnaryMultiCallable[_front_pb2.ShowDepthRequest, _front_pb2.ShowDepthResponse]  # type: ignore[assignment]
+    """Shows a snapshot beside those of the source, at once: it fills what it reaches, is sent to who
+    has subscribed, and in a replay its time becomes the exchange's. When this returns, it has.
+    """
+    DropConnections: _aio.UnaryUnaryMultiCallable[_front_pb2.DropConnectionsRequest, _front_pb2.DropConnectionsResponse]  # type: ignore[assignment]
+    """Breaks connections at once; CTP's library connects again by itself after a second."""
+    DisturbCallbacks: _aio.UnaryUnaryMultiCallable[_front_pb2.DisturbCallbacksRequest, _front_pb2.DisturbCallbacksResponse]  # type: ignore[assignment]
+    """Loses, delays, duplicates or reorders the next callbacks of an account's private flow. Several
+    disturbances wait for their turn; a callback meets the first that concerns it.
+    """
+    SpoilAnswers: _aio.UnaryUnaryMultiCallable[_front_pb2.SpoilAnswersRequest, _front_pb2.SpoilAnswersResponse]  # type: ignore[assignment]
+    """Lets the answers to the next requests of an account be late, never come, or be errors."""
+    Release: _aio.UnaryUnaryMultiCallable[_front_pb2.ReleaseRequest, _front_pb2.ReleaseResponse]  # type: ignore[assignment]
+    """Sends what is held back from an account: delayed callbacks, unfinished reorderings, late answers."""
+    RefuseLogins: _aio.UnaryUnaryMultiCallable[_front_pb2.RefuseLoginsRequest, _front_pb2.RefuseLoginsResponse]  # type: ignore[assignment]
+    """Refuses the next logins at the trade front, whosoever."""
+    SetRefusalForm: _aio.UnaryUnaryMultiCallable[_front_pb2.SetRefusalFormRequest, _front_pb2.SetRefusalFormResponse]  # type: ignore[assignment]
+    """Sets how the exchange's own refusals of orders are told to an account; CTP does it in each way."""
+    RestartFlow: _aio.UnaryUnaryMultiCallable[_front_pb2.RestartFlowRequest, _front_pb2.RestartFlowResponse]  # type: ignore[assignment]
+    """Disconnects every client of the trade front, as a restart of CTP does, with or without its flows."""
+    ChangeDay: _aio.UnaryUnaryMultiCallable[_front_pb2.ChangeDayRequest, _front_pb2.ChangeDayResponse]  # type: ignore[assignment]
+    """Settles now and begins the next trading day: orders expire, profit becomes balance, today's lots
+    become yesterday's, and clients are disconnected. The source's own day catches up with it.
+    """
 
 class FrontServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Starts a held replay, and shows the exchange's books: what every other book must agree with."""
+    """Starts a held replay, shows the exchange's books (what every other book must agree with), and lets
+    things go wrong on command. A fault that waits for its occasion is forgotten when the front is
+    restarted. Where an account_id is empty, it means the one of the settings.
+    """
 
     @_abc_1.abstractmethod
     def Start(
@@ -78,5 +135,83 @@ class FrontServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_front_pb2.GetBooksResponse, _abc.Awaitable[_front_pb2.GetBooksResponse]]:
         """The exchange's books: the account's orders, trades, positions and money, today's."""
+
+    @_abc_1.abstractmethod
+    def ShowDepth(
+        self,
+        request: _front_pb2.ShowDepthRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_front_pb2.ShowDepthResponse, _abc.Awaitable[_front_pb2.ShowDepthResponse]]:
+        """Shows a snapshot beside those of the source, at once: it fills what it reaches, is sent to who
+        has subscribed, and in a replay its time becomes the exchange's. When this returns, it has.
+        """
+
+    @_abc_1.abstractmethod
+    def DropConnections(
+        self,
+        request: _front_pb2.DropConnectionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_front_pb2.DropConnectionsResponse, _abc.Awaitable[_front_pb2.DropConnectionsResponse]]:
+        """Breaks connections at once; CTP's library connects again by itself after a second."""
+
+    @_abc_1.abstractmethod
+    def DisturbCallbacks(
+        self,
+        request: _front_pb2.DisturbCallbacksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_front_pb2.DisturbCallbacksResponse, _abc.Awaitable[_front_pb2.DisturbCallbacksResponse]]:
+        """Loses, delays, duplicates or reorders the next callbacks of an account's private flow. Several
+        disturbances wait for their turn; a callback meets the first that concerns it.
+        """
+
+    @_abc_1.abstractmethod
+    def SpoilAnswers(
+        self,
+        request: _front_pb2.SpoilAnswersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_front_pb2.SpoilAnswersResponse, _abc.Awaitable[_front_pb2.SpoilAnswersResponse]]:
+        """Lets the answers to the next requests of an account be late, never come, or be errors."""
+
+    @_abc_1.abstractmethod
+    def Release(
+        self,
+        request: _front_pb2.ReleaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_front_pb2.ReleaseResponse, _abc.Awaitable[_front_pb2.ReleaseResponse]]:
+        """Sends what is held back from an account: delayed callbacks, unfinished reorderings, late answers."""
+
+    @_abc_1.abstractmethod
+    def RefuseLogins(
+        self,
+        request: _front_pb2.RefuseLoginsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_front_pb2.RefuseLoginsResponse, _abc.Awaitable[_front_pb2.RefuseLoginsResponse]]:
+        """Refuses the next logins at the trade front, whosoever."""
+
+    @_abc_1.abstractmethod
+    def SetRefusalForm(
+        self,
+        request: _front_pb2.SetRefusalFormRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_front_pb2.SetRefusalFormResponse, _abc.Awaitable[_front_pb2.SetRefusalFormResponse]]:
+        """Sets how the exchange's own refusals of orders are told to an account; CTP does it in each way."""
+
+    @_abc_1.abstractmethod
+    def RestartFlow(
+        self,
+        request: _front_pb2.RestartFlowRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_front_pb2.RestartFlowResponse, _abc.Awaitable[_front_pb2.RestartFlowResponse]]:
+        """Disconnects every client of the trade front, as a restart of CTP does, with or without its flows."""
+
+    @_abc_1.abstractmethod
+    def ChangeDay(
+        self,
+        request: _front_pb2.ChangeDayRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_front_pb2.ChangeDayResponse, _abc.Awaitable[_front_pb2.ChangeDayResponse]]:
+        """Settles now and begins the next trading day: orders expire, profit becomes balance, today's lots
+        become yesterday's, and clients are disconnected. The source's own day catches up with it.
+        """
 
 def add_FrontServiceServicer_to_server(servicer: FrontServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
