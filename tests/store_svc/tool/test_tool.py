@@ -312,7 +312,7 @@ async def test_a_journal_that_went_back_is_to_be_stored_from_its_beginning(
     trade.publish(*a_day(1), tr.Account(account_id="sim001"))
     assert (await asyncio.to_thread(ran, capsys, "init")).status == 0
     with sqlite3.connect(settings.data / "store" / "store.db") as database:
-        database.execute("INSERT INTO streams VALUES ('trade', ?, 20)", (EPOCH,))
+        database.execute("INSERT INTO streams (name, epoch, seq) VALUES ('trade', ?, 20)", (EPOCH,))
     database.close()
     async with serve(settings.address("trade"), [("arbig.trade.v1.TradeService", trade)]):
         text = (await asyncio.to_thread(ran, capsys, "journal")).out.splitlines()
