@@ -49,7 +49,7 @@ class Floor:
         # Of each account: who is told, and from beyond which number on.
         self._followers: dict[str, dict[Connection, int]] = {}
         # How long the flows were before they were cleared.
-        self._cleared: dict[str, int] = {}
+        self._cleared = ledger.cleared_lengths()
         self._outbox: list[tuple[Connection, bytes]] = []
         self._due = asyncio.Event()
 
@@ -176,8 +176,9 @@ class Floor:
         resumes from a number the new flow has not reached yet hears nothing before: so it is with CTP.
         """
         if clear_flow:
-            self.ledger.clear_flow()
-            self._cleared, self._flow_lengths = self._flow_lengths, {}
+            longest = {one: max(length, self._cleared.get(one, 0)) for one, length in self._flow_lengths.items()}
+            self._cleared, self._flow_lengths = {**self._cleared, **longest}, {}
+            self.ledger.clear_flow(self._cleared)
             self.report(self.exchange.rename_orders(records.FRONT_ID, self.ledger.next_session()))
         self.flush()
         self._disconnect()

@@ -9,8 +9,8 @@ from ctp_front.layout import record
 from ctp_front.records import CURRENCY
 
 
-def instrument(told: Instrument) -> bytes:
-    """Write an Instrument."""
+def instrument(told: Instrument, trading_day: str) -> bytes:
+    """Write an Instrument as it is on a day."""
     product = told.product
     delivery = f"{told.year}{told.month:02}"
     return record("Instrument").make(
@@ -34,7 +34,7 @@ def instrument(told: Instrument) -> bytes:
         StartDelivDate=f"{delivery}16",
         EndDelivDate=f"{delivery}20",
         InstLifePhase="1",
-        IsTrading=1,
+        IsTrading=0 if told.has_expired(trading_day) else 1,
         PositionType="2",
         PositionDateType="1" if told.splits_days else "2",
         LongMarginRatio=product.margin_ratio,

@@ -7,7 +7,7 @@ the day's trades, booked again, give it as it is.
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -140,6 +140,7 @@ class Ledger:
         for account in accounts:
             self.open_account(account)
         self._set("trading_day", trading_day)
+        self._set("cleared", {})
 
     # Each account's private flow: what its sessions were told, by sequence.
 
@@ -152,9 +153,14 @@ class Ledger:
         query = "SELECT packet FROM flow WHERE account_id = ? AND sequence > ? ORDER BY sequence"
         return [packet for (packet,) in self._db.execute(query, (account_id, after))]
 
-    def clear_flow(self) -> None:
-        """Forget every private flow."""
+    def clear_flow(self, lengths: Mapping[str, int]) -> None:
+        """Forget every private flow, but not how long they were: the clients know."""
         self._write("DELETE FROM flow", ())
+        self._set("cleared", dict(lengths))
+
+    def cleared_lengths(self) -> dict[str, int]:
+        """Give how long the flows were that were cleared today."""
+        return self._fact("cleared") or {}
 
     def flow_lengths(self) -> dict[str, int]:
         """Give the last sequence number of each account's flow."""

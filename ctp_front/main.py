@@ -29,6 +29,7 @@ async def run(settings: Settings) -> None:
         saved = ledger.prices()
         source = open_source(settings.front, saved)
         exchange = reopen(settings, ledger, source, saved)
+        source.open_day(exchange.trading_day)  # it may have been killed between the two
         faults = Faults()
         floor = Floor(exchange, ledger, settings.ctp.broker_id, faults, keeps_hours=settings.front.keeps_hours)
         market = MarketFront(lambda: exchange.trading_day)

@@ -53,7 +53,7 @@ class Source(Protocol):
         ...
 
     def open_day(self, trading_day: str) -> dict[str, float]:
-        """Begin a day that was not due yet, and give the settlement prices that are known."""
+        """Begin a day if it has not begun, and give the settlement prices that are known."""
         ...
 
     def batches(self) -> AsyncIterator[list[Depth]]:
@@ -166,7 +166,9 @@ class Generated:
         """Keep to real time."""
 
     def open_day(self, trading_day: str) -> dict[str, float]:
-        """Begin a day before its time; the real clock catches up with it."""
+        """Begin a day, perhaps before its time: the real clock catches up with it."""
+        if trading_day <= self._day:
+            return {}
         self._day = trading_day
         return self._generator.open_day(trading_day)
 
@@ -177,17 +179,13 @@ class Generated:
             next_step = _STEP - now.timestamp() % _STEP
             await asyncio.sleep(next_step)
             now += timedelta(seconds=next_step)
-            self._roll(clock.trading_day(now))
+            self.open_day(clock.trading_day(now))
             moment = clock.moment(now)
             if self.is_quiet(moment):
                 yield []
                 continue
             self.position += 1
             yield self._generator.step(moment)
-
-    def _roll(self, trading_day: str) -> None:
-        if trading_day > self._day:
-            self.open_day(trading_day)
 
     def is_quiet(self, now: Moment) -> bool:
         """Whether there are no snapshots: trading makes them, and each auction one."""

@@ -133,7 +133,8 @@ class Queries:
     # What is traded.
 
     def _instruments(self, account_id: str, asked: dict[str, Any]) -> Rows:
-        return (instrument_records.instrument(told) for told in self._matching(asked))
+        trading_day = self._exchange.trading_day
+        return (instrument_records.instrument(told, trading_day) for told in self._matching(asked))
 
     def _margin_rates(self, account_id: str, asked: dict[str, Any]) -> Rows:
         return (instrument_records.margin_rate(self._broker_id, account_id, told) for told in self._matching(asked))

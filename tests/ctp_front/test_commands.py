@@ -75,6 +75,21 @@ def test_a_delay_ends_by_itself(exchange: Front, tmp_path: Path) -> None:
         client.wait("OnRtnOrder")
 
 
+def test_a_day_that_was_changed_on_command_survives_a_kill(tmp_path: Path) -> None:
+    """The generator goes on with it, though the real clock is behind."""
+    with front(tmp_path) as exchange:
+        today = exchange.status().trading_day
+        trading_day = exchange.command("ChangeDay").trading_day
+        exchange.kill()
+        exchange.start()
+        assert exchange.status().trading_day == trading_day > today
+        published = exchange.status().published
+        until(lambda: exchange.status().published > published, "a snapshot")
+        with vendor("trade", exchange.trade, tmp_path) as client:
+            client.login()
+            assert {quote["TradingDay"] for quote in client.query("DepthMarketData")} == {trading_day}
+
+
 def test_a_replay_opens_and_closes_by_recorded_time(tmp_path: Path) -> None:
     """And when the recording has ended, everything trades on its last prices."""
     rows = [row(time, day="20261124") for time in ("20:54:59", "20:55:00", "20:59:00", "21:00:00", "02:30:00")]

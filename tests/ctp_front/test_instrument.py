@@ -2,7 +2,9 @@
 
 import pytest
 
+from ctp_front import instrument_records
 from ctp_front.instrument import from_symbol
+from ctp_front.layout import record
 
 
 def test_gold_is_a_thousand_grams_in_ticks_of_two_fen() -> None:
@@ -16,6 +18,13 @@ def test_gold_is_a_thousand_grams_in_ticks_of_two_fen() -> None:
 def test_czce_years_have_one_digit(symbol: str, day: str, year: int) -> None:
     """AP010 is October of the nearest year that ends in 0."""
     assert from_symbol(symbol, day).year == year
+
+
+@pytest.mark.parametrize(("day", "is_trading"), [("20261231", 1), ("20270104", 0)])
+def test_a_contract_trades_until_its_delivery_month_is_over(day: str, is_trading: int) -> None:
+    """A client is told so with the instrument."""
+    packed = instrument_records.instrument(from_symbol("au2612", "20261123"), day)
+    assert record("Instrument").decode(packed[4:])["IsTrading"] == is_trading
 
 
 def test_an_unknown_product_gets_round_terms() -> None:

@@ -93,6 +93,18 @@ def test_what_is_not_committed_is_not_there(path: Path) -> None:
     assert killed.flow_lengths() == {"sim001": 1}
 
 
+def test_how_long_a_cleared_flow_was_is_not_forgotten(path: Path) -> None:
+    """Until the day ends: a library that resumes still counts from it."""
+    ledger = Ledger(path)
+    ledger.append_flow("sim001", 1, b"told")
+    ledger.clear_flow({"sim001": 1})
+    ledger.close()
+    again = Ledger(path)
+    assert (again.flow("sim001", 0), again.cleared_lengths()) == ([], {"sim001": 1})
+    again.begin_day(NEXT_DAY, [])
+    assert again.cleared_lengths() == {}
+
+
 def test_a_session_id_is_never_used_again(path: Path) -> None:
     """Not even after a restart."""
     ledger = Ledger(path)
