@@ -4,13 +4,14 @@ from typing import Any
 
 from sqlalchemy import Select, Table, and_, select
 
+from arbig.errors import NotFound
 from arbig.store.v1 import store_pb2 as pb
 from arbig.trade.v1.trade_pb2 import OrderState, PositionSide
 from store_svc.checks import Fields
 from store_svc.filters import among, contains, equal, found_by_day, within
 from store_svc.lists import Order
 from store_svc.tables import views
-from store_svc.tables.records import Record
+from store_svc.tables.records import Record, Unstorable
 from store_svc.tables.schema import accounts, orders, positions, trades
 from store_svc.tables.words import words
 
@@ -74,12 +75,15 @@ def trigger_summaries(request: pb.ListTriggerSummariesRequest) -> Select[Any]:
 
 
 def named(request: Any, table: Table) -> Select[Any]:
-    """Select the row that the request names; raises InvalidField for a name that is not whole."""
+    """Select the row that the request names; raises InvalidField for a name that is not whole, NotFound for none."""
     given = Fields(request)
     for field in request.DESCRIPTOR.fields:
         if field.enum_type:
             given.choice(field.name)
         else:
             given.text(field.name, table.c[field.name].type.length, required=True)
-    name = Record(type(request), table).row(request)
+    try:
+        name = Record(type(request), table).row(request)
+    except Unstorable as error:
+        raise NotFound(f"nothing is stored under such a name: {error}", "NO_SUCH_NAME") from error
     return select(table).where(*(table.c[column] == value for column, value in name.items()))

@@ -279,6 +279,7 @@ async def test_a_journal_that_was_mended_is_followed_on(tmp_path: Path, monkeypa
     monkeypatch.setattr("store_svc.journal.recorder.HOLE_SECONDS", 0.01)
     async with mesh(tmp_path) as made, made.storing():
         made.trade.feed.append("", element(next(journal([order("b")], 1)).SerializeToString()))
+        made.trade.feed.wake()
         async with made.trading():
             await made.until(lambda status: status.reason == "the journal has no event 1")
         made.trade = FakeTrade()

@@ -67,12 +67,12 @@ async def test_a_full_mariadb_is_waited_for_and_nothing_is_lost(tmp_path: Path) 
     small = ("--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M:autoextend:max:24M")
     with start_mariadb(tmp_path, *small) as server:
         many = "SELECT REPEAT('x', 8000) AS text FROM seq_1_to_600"
-        await tell(server.url, f"CREATE TABLE filler {many}")
+        await tell(server.url, "CREATE DATABASE other", f"CREATE TABLE other.filler {many}")
         async with mesh(tmp_path, database=server.url) as made, made.trading(), made.storing():
             made.trade.publish(*(order(f"o{number}", status_text="x" * 250) for number in range(10_000)))
             status = await made.until(lambda status: "The table 'orders' is full (1114)" in status.reason)
             assert not status.ready
-            await tell(server.url, "DROP TABLE filler")
+            await tell(server.url, "DROP TABLE other.filler")
             await made.until_stored()
             assert len(await made.orders()) == 10_000
 

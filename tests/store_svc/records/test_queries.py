@@ -319,6 +319,14 @@ async def test_one_that_is_not_stored_is_not_found(
 REQUESTS = [one for one in pb.DESCRIPTOR.message_types_by_name if one.endswith("Request")]
 
 
+async def test_a_name_with_a_blank_behind_it_is_another_name(stored: Stored) -> None:
+    """MySQL would take them for one."""
+    await stored.say(order("a", strategy="grid"))
+    assert len(items(await stored.ask("ListOrders", strategy="grid", account_id="sim001"))) == 1
+    assert not items(await stored.ask("ListOrders", strategy="grid "))
+    assert not items(await stored.ask("ListOrders", account_id="sim001 "))
+
+
 @pytest.mark.parametrize("request_name", REQUESTS)
 async def test_injected_sql_finds_nothing_and_breaks_nothing(request_name: str, stored: Stored) -> None:
     """In each text field of each request; a text that cannot be a value of the field is refused."""
