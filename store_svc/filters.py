@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, String, Table, false, func, or_
+from sqlalchemy import Column, ColumnElement, Select, String, Table, func, or_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import GenericFunction
@@ -15,9 +15,10 @@ from store_svc.tables.words import words
 
 def equal(request: Any, table: Any, *names: str) -> list[ColumnElement[bool]]:
     """Give the conditions of those fields that the request gives a value, which the columns must have."""
-    given = [(name, value) for name in names if (value := getattr(request, name))]
-    # Nothing is kept under a name that ends with a blank, but MySQL takes it for the one without.
-    return [false() if value != value.rstrip() else table.c[name] == value for name, value in given]
+    given = [(table.c[name], value) for name in names if (value := getattr(request, name))]
+    # MySQL takes a text for the same one with blanks behind it.
+    exactly = [func.instr(column, value) > 0 for column, value in given if value.endswith(" ")]
+    return [column == value for column, value in given] + exactly
 
 
 def among(column: ColumnElement[str], described: Any, numbers: Iterable[int]) -> list[ColumnElement[bool]]:
