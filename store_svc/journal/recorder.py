@@ -63,8 +63,9 @@ class Recorder:
         self._trouble = "database: its tables are being migrated"
         self.revision = await self._persist(self._migrate)
         while True:
-            self.set_aside = await self._persist(lambda: self._database.read(set_aside.count))
+            # The place first: nobody is to see "nothing set aside" beside a place that was moved back.
             self.stored, self._last = await self._persist(lambda: self._database.read(read_stored))
+            self.set_aside = await self._persist(lambda: self._database.read(set_aside.count))
             log.info("recording", extra={"epoch": self.stored.epoch, "seq": self.stored.seq})
             if why := await self._record_until_it_went_back():
                 # It was put back from an older copy: its numbers now mean other events. Everything
