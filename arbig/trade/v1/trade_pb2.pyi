@@ -7,6 +7,7 @@ from arbig.market.v1 import market_pb2 as _market_pb2
 from arbig.stream.v1 import stream_pb2 as _stream_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -62,6 +63,11 @@ class _OffsetEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Offset.ValueTy
     """Closes lots opened this trading day (SHFE and INE)."""
     OFFSET_CLOSE_YESTERDAY: _Offset.ValueType  # 4
     """Closes lots of earlier trading days (SHFE and INE)."""
+    OFFSET_AUTO: _Offset.ValueType  # 5
+    """In a request only: closes where free lots of the other side, of one kind, cover the whole
+    order (the oldest first), opens where the other side has no lots. What would take several
+    orders is refused with reason AUTO_NEEDS_SPLIT: ClosePosition does that.
+    """
 
 class Offset(_Offset, metaclass=_OffsetEnumTypeWrapper):
     """Whether an order opens a position or closes one, and which lots."""
@@ -76,7 +82,40 @@ OFFSET_CLOSE_TODAY: Offset.ValueType  # 3
 """Closes lots opened this trading day (SHFE and INE)."""
 OFFSET_CLOSE_YESTERDAY: Offset.ValueType  # 4
 """Closes lots of earlier trading days (SHFE and INE)."""
+OFFSET_AUTO: Offset.ValueType  # 5
+"""In a request only: closes where free lots of the other side, of one kind, cover the whole
+order (the oldest first), opens where the other side has no lots. What would take several
+orders is refused with reason AUTO_NEEDS_SPLIT: ClosePosition does that.
+"""
 Global___Offset: _TypeAlias = Offset  # noqa: Y015
+
+class _ClosePolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ClosePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ClosePolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CLOSE_POLICY_UNSPECIFIED: _ClosePolicy.ValueType  # 0
+    """The same as OLDEST_FIRST."""
+    CLOSE_POLICY_OLDEST_FIRST: _ClosePolicy.ValueType  # 1
+    """Those of earlier trading days."""
+    CLOSE_POLICY_TODAY_FIRST: _ClosePolicy.ValueType  # 2
+    """Those opened this trading day."""
+    CLOSE_POLICY_CHEAPEST_FIRST: _ClosePolicy.ValueType  # 3
+    """Those whose closing costs the lower commission; the oldest where it is the same or not known."""
+
+class ClosePolicy(_ClosePolicy, metaclass=_ClosePolicyEnumTypeWrapper):
+    """Which lots a close takes first, where the exchange keeps today's and earlier ones apart."""
+
+CLOSE_POLICY_UNSPECIFIED: ClosePolicy.ValueType  # 0
+"""The same as OLDEST_FIRST."""
+CLOSE_POLICY_OLDEST_FIRST: ClosePolicy.ValueType  # 1
+"""Those of earlier trading days."""
+CLOSE_POLICY_TODAY_FIRST: ClosePolicy.ValueType  # 2
+"""Those opened this trading day."""
+CLOSE_POLICY_CHEAPEST_FIRST: ClosePolicy.ValueType  # 3
+"""Those whose closing costs the lower commission; the oldest where it is the same or not known."""
+Global___ClosePolicy: _TypeAlias = ClosePolicy  # noqa: Y015
 
 class _OrderType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -88,6 +127,14 @@ class _OrderTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderType.V
     """The same as LIMIT."""
     ORDER_TYPE_LIMIT: _OrderType.ValueType  # 1
     """At its price or better, good for the trading day."""
+    ORDER_TYPE_FAK: _OrderType.ValueType  # 2
+    """Fill and kill: what does not fill at its price or better at once is cancelled."""
+    ORDER_TYPE_FOK: _OrderType.ValueType  # 3
+    """Fill or kill: all of it at its price or better at once, or nothing."""
+    ORDER_TYPE_MARKET: _OrderType.ValueType  # 4
+    """SHFE has no market orders: a FAK whose price we set, the best price of the other side and
+    `market_protection_ticks` more, within the day's limits. The request's price must be 0.
+    """
 
 class OrderType(_OrderType, metaclass=_OrderTypeEnumTypeWrapper):
     """How an order is priced."""
@@ -96,7 +143,43 @@ ORDER_TYPE_UNSPECIFIED: OrderType.ValueType  # 0
 """The same as LIMIT."""
 ORDER_TYPE_LIMIT: OrderType.ValueType  # 1
 """At its price or better, good for the trading day."""
+ORDER_TYPE_FAK: OrderType.ValueType  # 2
+"""Fill and kill: what does not fill at its price or better at once is cancelled."""
+ORDER_TYPE_FOK: OrderType.ValueType  # 3
+"""Fill or kill: all of it at its price or better at once, or nothing."""
+ORDER_TYPE_MARKET: OrderType.ValueType  # 4
+"""SHFE has no market orders: a FAK whose price we set, the best price of the other side and
+`market_protection_ticks` more, within the day's limits. The request's price must be 0.
+"""
 Global___OrderType: _TypeAlias = OrderType  # noqa: Y015
+
+class _TradingState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TradingStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TradingState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRADING_STATE_UNSPECIFIED: _TradingState.ValueType  # 0
+    """Not a valid choice."""
+    TRADING_STATE_ACTIVE: _TradingState.ValueType  # 1
+    """All."""
+    TRADING_STATE_REDUCING: _TradingState.ValueType  # 2
+    """Only those that close lots."""
+    TRADING_STATE_HALTED: _TradingState.ValueType  # 3
+    """None."""
+
+class TradingState(_TradingState, metaclass=_TradingStateEnumTypeWrapper):
+    """Which orders are let through. Cancels always are."""
+
+TRADING_STATE_UNSPECIFIED: TradingState.ValueType  # 0
+"""Not a valid choice."""
+TRADING_STATE_ACTIVE: TradingState.ValueType  # 1
+"""All."""
+TRADING_STATE_REDUCING: TradingState.ValueType  # 2
+"""Only those that close lots."""
+TRADING_STATE_HALTED: TradingState.ValueType  # 3
+"""None."""
+Global___TradingState: _TypeAlias = TradingState  # noqa: Y015
 
 class _OrderState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -121,10 +204,10 @@ class _OrderStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderState
     ORDER_STATE_CANCELLED: _OrderState.ValueType  # 7
     """Cancelled, and the trades of what filled before are here. Final."""
     ORDER_STATE_REJECTED: _OrderState.ValueType  # 8
-    """Refused by CTP or the exchange; `status_text` says why. Final."""
+    """Refused by CTP or the exchange, or never sent; `status_text` says why. Final."""
     ORDER_STATE_UNKNOWN: _OrderState.ValueType  # 9
-    """It may be at the exchange or not: the link broke before an answer. Resolved by what the
-    exchange reports, never by guessing.
+    """It may be at the exchange or not: the link broke, or no answer came for long. Resolved by what
+    the exchange reports, never by guessing.
     """
 
 class OrderState(_OrderState, metaclass=_OrderStateEnumTypeWrapper):
@@ -147,10 +230,10 @@ ORDER_STATE_FILLED: OrderState.ValueType  # 6
 ORDER_STATE_CANCELLED: OrderState.ValueType  # 7
 """Cancelled, and the trades of what filled before are here. Final."""
 ORDER_STATE_REJECTED: OrderState.ValueType  # 8
-"""Refused by CTP or the exchange; `status_text` says why. Final."""
+"""Refused by CTP or the exchange, or never sent; `status_text` says why. Final."""
 ORDER_STATE_UNKNOWN: OrderState.ValueType  # 9
-"""It may be at the exchange or not: the link broke before an answer. Resolved by what the
-exchange reports, never by guessing.
+"""It may be at the exchange or not: the link broke, or no answer came for long. Resolved by what
+the exchange reports, never by guessing.
 """
 Global___OrderState: _TypeAlias = OrderState  # noqa: Y015
 
@@ -196,6 +279,14 @@ class _ReadinessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Readiness.V
     """Orders can be sent."""
     READINESS_LOCKED_OUT: _Readiness.ValueType  # 5
     """The front refused the login for good; retrying would lock the account."""
+    READINESS_SETTLEMENT_UNCONFIRMED: _Readiness.ValueType  # 6
+    """Logged in; the day's settlement is not confirmed yet."""
+    READINESS_RECONCILING: _Readiness.ValueType  # 7
+    """Read; comparing with the broker."""
+    READINESS_HALTED: _Readiness.ValueType  # 8
+    """We and the broker know things differently: `differences` lists them. Only cancels pass until
+    Reconcile finds none.
+    """
 
 class Readiness(_Readiness, metaclass=_ReadinessEnumTypeWrapper):
     """Whether orders can be sent, and what the service is doing if not."""
@@ -212,6 +303,14 @@ READINESS_READY: Readiness.ValueType  # 4
 """Orders can be sent."""
 READINESS_LOCKED_OUT: Readiness.ValueType  # 5
 """The front refused the login for good; retrying would lock the account."""
+READINESS_SETTLEMENT_UNCONFIRMED: Readiness.ValueType  # 6
+"""Logged in; the day's settlement is not confirmed yet."""
+READINESS_RECONCILING: Readiness.ValueType  # 7
+"""Read; comparing with the broker."""
+READINESS_HALTED: Readiness.ValueType  # 8
+"""We and the broker know things differently: `differences` lists them. Only cancels pass until
+Reconcile finds none.
+"""
 Global___Readiness: _TypeAlias = Readiness  # noqa: Y015
 
 @_typing.final
@@ -246,6 +345,10 @@ class Order(_message.Message):
     EXTERNAL_FIELD_NUMBER: _builtins.int
     REPORTED_VOLUME_FIELD_NUMBER: _builtins.int
     VENUE_STATUS_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    CANCELLED_BY_FIELD_NUMBER: _builtins.int
+    CANCEL_TIME_FIELD_NUMBER: _builtins.int
+    AUTO_OFFSET_FIELD_NUMBER: _builtins.int
     client_order_id: _builtins.str
     """The caller's own id, unique per account for ever. Orders that were not sent through this
     service have one made up by it, which begins with "EXT.".
@@ -263,7 +366,7 @@ class Order(_message.Message):
     type: Global___OrderType.ValueType
     """How it is priced."""
     price: _builtins.float
-    """The limit price, in yuan per quoted unit."""
+    """The limit price, in yuan per quoted unit; of a MARKET order the one we set."""
     volume: _builtins.int
     """Lots asked for."""
     filled_volume: _builtins.int
@@ -296,6 +399,12 @@ class Order(_message.Message):
     """CTP's own count of lots traded: at SHFE it can run ahead of the trades."""
     venue_status: _builtins.str
     """CTP's OrderStatus character, as last reported; empty until something was."""
+    refused: _builtins.bool
+    """CTP or the exchange refused it, or it was never sent."""
+    cancelled_by: _builtins.str
+    """CTP's ActiveUserID of a cancel: who asked for it; empty where the exchange ended the order."""
+    auto_offset: _builtins.bool
+    """The request said AUTO; `offset` is what that came to."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When the intent was stored."""
@@ -303,6 +412,10 @@ class Order(_message.Message):
     @_builtins.property
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
+
+    @_builtins.property
+    def cancel_time(self) -> _timestamp_pb2.Timestamp:
+        """When a cancel was last sent from here; absent if none was."""
 
     def __init__(
         self,
@@ -333,10 +446,14 @@ class Order(_message.Message):
         external: _builtins.bool = ...,
         reported_volume: _builtins.int = ...,
         venue_status: _builtins.str = ...,
+        refused: _builtins.bool = ...,
+        cancelled_by: _builtins.str = ...,
+        cancel_time: _timestamp_pb2.Timestamp | None = ...,
+        auto_offset: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_error_id", b"_error_id", "_submit_mid_price", b"_submit_mid_price", "average_price", b"average_price", "create_time", b"create_time", "error_id", b"error_id", "submit_mid_price", b"submit_mid_price", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_error_id", b"_error_id", "_submit_mid_price", b"_submit_mid_price", "average_price", b"average_price", "cancel_time", b"cancel_time", "create_time", b"create_time", "error_id", b"error_id", "submit_mid_price", b"submit_mid_price", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_error_id", b"_error_id", "_submit_mid_price", b"_submit_mid_price", "account_id", b"account_id", "average_price", b"average_price", "client_order_id", b"client_order_id", "create_time", b"create_time", "direction", b"direction", "error_id", b"error_id", "exchange", b"exchange", "external", b"external", "filled_volume", b"filled_volume", "front_id", b"front_id", "offset", b"offset", "order_ref", b"order_ref", "order_sys_id", b"order_sys_id", "price", b"price", "reported_volume", b"reported_volume", "session_id", b"session_id", "state", b"state", "status_text", b"status_text", "strategy", b"strategy", "submit_mid_price", b"submit_mid_price", "symbol", b"symbol", "trading_day", b"trading_day", "type", b"type", "update_time", b"update_time", "venue_status", b"venue_status", "volume", b"volume"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_error_id", b"_error_id", "_submit_mid_price", b"_submit_mid_price", "account_id", b"account_id", "auto_offset", b"auto_offset", "average_price", b"average_price", "cancel_time", b"cancel_time", "cancelled_by", b"cancelled_by", "client_order_id", b"client_order_id", "create_time", b"create_time", "direction", b"direction", "error_id", b"error_id", "exchange", b"exchange", "external", b"external", "filled_volume", b"filled_volume", "front_id", b"front_id", "offset", b"offset", "order_ref", b"order_ref", "order_sys_id", b"order_sys_id", "price", b"price", "refused", b"refused", "reported_volume", b"reported_volume", "session_id", b"session_id", "state", b"state", "status_text", b"status_text", "strategy", b"strategy", "submit_mid_price", b"submit_mid_price", "symbol", b"symbol", "trading_day", b"trading_day", "type", b"type", "update_time", b"update_time", "venue_status", b"venue_status", "volume", b"volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__average_price: _TypeAlias = _typing.Literal["average_price"]  # noqa: Y015
     _WhichOneofArgType__average_price: _TypeAlias = _typing.Literal["_average_price", b"_average_price"]  # noqa: Y015
@@ -397,8 +514,8 @@ class Trade(_message.Message):
     volume: _builtins.int
     """Lots."""
     commission: _builtins.float
-    """What the broker takes for it, in yuan; absent while that is not known. CTP does not report it
-    with a trade, and this release does not ask for the rates yet.
+    """What the broker takes for it, in yuan, by the rates it gave; absent where they were not known
+    when the trade came. CTP does not report it with a trade.
     """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
@@ -447,6 +564,9 @@ class Position(_message.Message):
     YESTERDAY_FROZEN_FIELD_NUMBER: _builtins.int
     OPEN_PRICE_FIELD_NUMBER: _builtins.int
     TRADING_DAY_FIELD_NUMBER: _builtins.int
+    COST_PRICE_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    CLOSE_PROFIT_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """The account."""
     symbol: _builtins.str
@@ -467,6 +587,14 @@ class Position(_message.Message):
     """The volume-weighted price at which the lots were opened; absent without lots."""
     trading_day: _builtins.str
     """YYYYMMDD."""
+    cost_price: _builtins.float
+    """The volume-weighted price that profit counts from: the open price of today's lots, the last
+    settlement price of older ones; absent without lots.
+    """
+    margin: _builtins.float
+    """Yuan of margin; absent while the broker's rate is not known."""
+    close_profit: _builtins.float
+    """Yuan won (or lost, below 0) by what was closed this trading day, against the cost price."""
     def __init__(
         self,
         *,
@@ -480,13 +608,25 @@ class Position(_message.Message):
         yesterday_frozen: _builtins.int = ...,
         open_price: _builtins.float | None = ...,
         trading_day: _builtins.str = ...,
+        cost_price: _builtins.float | None = ...,
+        margin: _builtins.float | None = ...,
+        close_profit: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_open_price", b"_open_price", "open_price", b"open_price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_price", b"_cost_price", "_margin", b"_margin", "_open_price", b"_open_price", "cost_price", b"cost_price", "margin", b"margin", "open_price", b"open_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_open_price", b"_open_price", "account_id", b"account_id", "exchange", b"exchange", "open_price", b"open_price", "side", b"side", "symbol", b"symbol", "today", b"today", "today_frozen", b"today_frozen", "trading_day", b"trading_day", "yesterday", b"yesterday", "yesterday_frozen", b"yesterday_frozen"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_price", b"_cost_price", "_margin", b"_margin", "_open_price", b"_open_price", "account_id", b"account_id", "close_profit", b"close_profit", "cost_price", b"cost_price", "exchange", b"exchange", "margin", b"margin", "open_price", b"open_price", "side", b"side", "symbol", b"symbol", "today", b"today", "today_frozen", b"today_frozen", "trading_day", b"trading_day", "yesterday", b"yesterday", "yesterday_frozen", b"yesterday_frozen"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cost_price: _TypeAlias = _typing.Literal["cost_price"]  # noqa: Y015
+    _WhichOneofArgType__cost_price: _TypeAlias = _typing.Literal["_cost_price", b"_cost_price"]  # noqa: Y015
+    _WhichOneofReturnType__margin: _TypeAlias = _typing.Literal["margin"]  # noqa: Y015
+    _WhichOneofArgType__margin: _TypeAlias = _typing.Literal["_margin", b"_margin"]  # noqa: Y015
     _WhichOneofReturnType__open_price: _TypeAlias = _typing.Literal["open_price"]  # noqa: Y015
     _WhichOneofArgType__open_price: _TypeAlias = _typing.Literal["_open_price", b"_open_price"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cost_price) -> _WhichOneofReturnType__cost_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__margin) -> _WhichOneofReturnType__margin | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__open_price) -> _WhichOneofReturnType__open_price | None: ...
 
 Global___Position: _TypeAlias = Position  # noqa: Y015
@@ -561,7 +701,9 @@ Global___Account: _TypeAlias = Account  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
-    """Something that happened; one of the four is set."""
+    """Something that happened; one of order, trade, position, account, risk_limits, trading_state and
+    reconciliation is set.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -571,6 +713,9 @@ class Event(_message.Message):
     TRADE_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    RISK_LIMITS_FIELD_NUMBER: _builtins.int
+    TRADING_STATE_FIELD_NUMBER: _builtins.int
+    RECONCILIATION_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """This event's number in the journal."""
     @_builtins.property
@@ -593,6 +738,18 @@ class Event(_message.Message):
     def account(self) -> Global___Account:
         """The money as it is now."""
 
+    @_builtins.property
+    def risk_limits(self) -> Global___RiskLimits:
+        """The limits from here on."""
+
+    @_builtins.property
+    def trading_state(self) -> Global___TradingStateChange:
+        """Which orders are let through from here on."""
+
+    @_builtins.property
+    def reconciliation(self) -> Global___Reconciliation:
+        """The books were compared with the broker's."""
+
     def __init__(
         self,
         *,
@@ -602,14 +759,287 @@ class Event(_message.Message):
         trade: Global___Trade | None = ...,
         position: Global___Position | None = ...,
         account: Global___Account | None = ...,
+        risk_limits: Global___RiskLimits | None = ...,
+        trading_state: Global___TradingStateChange | None = ...,
+        reconciliation: Global___Reconciliation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "order", b"order", "position", b"position", "time", b"time", "trade", b"trade"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "order", b"order", "position", b"position", "reconciliation", b"reconciliation", "risk_limits", b"risk_limits", "time", b"time", "trade", b"trade", "trading_state", b"trading_state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "order", b"order", "position", b"position", "seq", b"seq", "time", b"time", "trade", b"trade"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "order", b"order", "position", b"position", "reconciliation", b"reconciliation", "risk_limits", b"risk_limits", "seq", b"seq", "time", b"time", "trade", b"trade", "trading_state", b"trading_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Event: _TypeAlias = Event  # noqa: Y015
+
+@_typing.final
+class RiskLimits(_message.Message):
+    """The limits that every order is checked against before it is sent. 0 means no such limit, unless
+    said otherwise.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    MAX_ORDER_VOLUME_FIELD_NUMBER: _builtins.int
+    MAX_SIDE_VOLUME_FIELD_NUMBER: _builtins.int
+    MAX_DAY_VOLUME_FIELD_NUMBER: _builtins.int
+    PRICE_BAND_FIELD_NUMBER: _builtins.int
+    MAX_ORDER_VALUE_FIELD_NUMBER: _builtins.int
+    MIN_AVAILABLE_FIELD_NUMBER: _builtins.int
+    MAX_OPEN_ORDERS_FIELD_NUMBER: _builtins.int
+    DUPLICATE_MS_FIELD_NUMBER: _builtins.int
+    MAX_INSERTS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    MAX_CANCELS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    ALLOW_SELF_CROSS_FIELD_NUMBER: _builtins.int
+    MAX_TICK_AGE_MS_FIELD_NUMBER: _builtins.int
+    MARKET_PROTECTION_TICKS_FIELD_NUMBER: _builtins.int
+    CONDUCT_WARNING_FIELD_NUMBER: _builtins.int
+    MAX_CANCELS_FIELD_NUMBER: _builtins.int
+    LARGE_CANCEL_VOLUME_FIELD_NUMBER: _builtins.int
+    MAX_LARGE_CANCELS_FIELD_NUMBER: _builtins.int
+    MAX_SELF_TRADES_FIELD_NUMBER: _builtins.int
+    MAX_ORDERS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    max_order_volume: _builtins.int
+    """Lots of one order. Reason MAX_ORDER_VOLUME."""
+    max_side_volume: _builtins.int
+    """Lots of one side of an instrument, held and wanted by working orders. Reason MAX_SIDE_VOLUME."""
+    max_day_volume: _builtins.int
+    """Lots of an instrument opened in a trading day, and wanted by working orders. Reason
+    MAX_DAY_VOLUME.
+    """
+    price_band: _builtins.float
+    """How far a price may be from the last one, on the side that costs: 0.02 is two in a hundred. A
+    buy may be as low as it likes. Reason PRICE_BAND.
+    """
+    max_order_value: _builtins.float
+    """Yuan: price x lots x multiplier of one order. Reason MAX_ORDER_VALUE."""
+    min_available: _builtins.float
+    """Yuan that must stay available after an order that opens; there is no way to open without
+    margin, whatever this is. Reason FREE_MARGIN.
+    """
+    max_open_orders: _builtins.int
+    """Orders that are not final, of the account. Reason MAX_OPEN_ORDERS."""
+    duplicate_ms: _builtins.int
+    """The same order (instrument, direction, offset, price, lots) under another id within so many
+    milliseconds is taken for a mistake. Reason DUPLICATE_ORDER.
+    """
+    max_inserts_per_second: _builtins.int
+    """Orders sent within any second. Reason INSERT_RATE."""
+    max_cancels_per_second: _builtins.int
+    """Cancels sent within any second; EmergencyStop does not count. Reason CANCEL_RATE."""
+    allow_self_cross: _builtins.bool
+    """Lets an order through that would meet a resting one of the account: a self-trade. Reason
+    SELF_CROSS.
+    """
+    max_tick_age_ms: _builtins.int
+    """How long ago the last tick of an instrument may have come for an order that opens. Reason
+    STALE_MARKET_DATA.
+    """
+    market_protection_ticks: _builtins.int
+    """How far beyond the best price a MARKET order may go, in price ticks; 0 means not at all."""
+    conduct_warning: _builtins.float
+    """Share of each conduct limit from where on a warning is given: 0.8 is eight in ten; 0 means
+    never.
+    """
+    max_cancels: _builtins.int
+    """Cancels of an instrument in a trading day; those of FAK and FOK do not count at SHFE. At the
+    limit orders that open are refused. Reason CONDUCT_CANCELS.
+    """
+    large_cancel_volume: _builtins.int
+    """From how many lots on a cancel counts as large."""
+    max_large_cancels: _builtins.int
+    """Large cancels of an instrument in a trading day. Reason CONDUCT_LARGE_CANCELS."""
+    max_self_trades: _builtins.int
+    """Self-trades of an instrument in a trading day. Reason CONDUCT_SELF_TRADES."""
+    max_orders_per_second: _builtins.int
+    """Orders and cancels of an instrument within one second of the exchange's programme-trading
+    rule. Reason CONDUCT_ORDER_RATE.
+    """
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        max_order_volume: _builtins.int = ...,
+        max_side_volume: _builtins.int = ...,
+        max_day_volume: _builtins.int = ...,
+        price_band: _builtins.float = ...,
+        max_order_value: _builtins.float = ...,
+        min_available: _builtins.float = ...,
+        max_open_orders: _builtins.int = ...,
+        duplicate_ms: _builtins.int = ...,
+        max_inserts_per_second: _builtins.int = ...,
+        max_cancels_per_second: _builtins.int = ...,
+        allow_self_cross: _builtins.bool = ...,
+        max_tick_age_ms: _builtins.int = ...,
+        market_protection_ticks: _builtins.int = ...,
+        conduct_warning: _builtins.float = ...,
+        max_cancels: _builtins.int = ...,
+        large_cancel_volume: _builtins.int = ...,
+        max_large_cancels: _builtins.int = ...,
+        max_self_trades: _builtins.int = ...,
+        max_orders_per_second: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "allow_self_cross", b"allow_self_cross", "conduct_warning", b"conduct_warning", "duplicate_ms", b"duplicate_ms", "large_cancel_volume", b"large_cancel_volume", "market_protection_ticks", b"market_protection_ticks", "max_cancels", b"max_cancels", "max_cancels_per_second", b"max_cancels_per_second", "max_day_volume", b"max_day_volume", "max_inserts_per_second", b"max_inserts_per_second", "max_large_cancels", b"max_large_cancels", "max_open_orders", b"max_open_orders", "max_order_value", b"max_order_value", "max_order_volume", b"max_order_volume", "max_orders_per_second", b"max_orders_per_second", "max_self_trades", b"max_self_trades", "max_side_volume", b"max_side_volume", "max_tick_age_ms", b"max_tick_age_ms", "min_available", b"min_available", "price_band", b"price_band"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RiskLimits: _TypeAlias = RiskLimits  # noqa: Y015
+
+@_typing.final
+class TradingStateChange(_message.Message):
+    """Which orders are let through, and who said so."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    state: Global___TradingState.ValueType
+    """Which orders."""
+    reason: _builtins.str
+    """Why, as the caller said it."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        state: Global___TradingState.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TradingStateChange: _TypeAlias = TradingStateChange  # noqa: Y015
+
+@_typing.final
+class Reconciliation(_message.Message):
+    """What a comparison with the broker found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TRADING_DAY_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    ADOPTED_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account."""
+    trading_day: _builtins.str
+    """YYYYMMDD."""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:
+        """What disagrees; none means trading may go on."""
+
+    @_builtins.property
+    def adopted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Orders of other terminals, and trades, that were not known before and are now."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        trading_day: _builtins.str = ...,
+        differences: _abc.Iterable[Global___Difference] | None = ...,
+        adopted: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "adopted", b"adopted", "differences", b"differences", "trading_day", b"trading_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reconciliation: _TypeAlias = Reconciliation  # noqa: Y015
+
+@_typing.final
+class Difference(_message.Message):
+    """Something that we and the broker know differently."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHAT_FIELD_NUMBER: _builtins.int
+    OURS_FIELD_NUMBER: _builtins.int
+    BROKER_FIELD_NUMBER: _builtins.int
+    what: _builtins.str
+    """What it is about: "position au2604 LONG yesterday"."""
+    ours: _builtins.str
+    """What we have."""
+    broker: _builtins.str
+    """What the broker has."""
+    def __init__(
+        self,
+        *,
+        what: _builtins.str = ...,
+        ours: _builtins.str = ...,
+        broker: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broker", b"broker", "ours", b"ours", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Difference: _TypeAlias = Difference  # noqa: Y015
+
+@_typing.final
+class Conduct(_message.Message):
+    """What the conduct rules count of an instrument in a trading day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
+    CANCELS_FIELD_NUMBER: _builtins.int
+    LARGE_CANCELS_FIELD_NUMBER: _builtins.int
+    SELF_TRADES_FIELD_NUMBER: _builtins.int
+    ORDERS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    REACHED_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """The instrument."""
+    orders: _builtins.int
+    """Orders sent, by every terminal of the account."""
+    cancels: _builtins.int
+    """Cancels that somebody asked for, but those of FAK and FOK."""
+    large_cancels: _builtins.int
+    """Those of at least `large_cancel_volume` lots."""
+    self_trades: _builtins.int
+    """Trades of the account with itself; those of FAK and FOK do not count."""
+    orders_per_second: _builtins.int
+    """Most orders and cancels sent from here within one second."""
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the limits that are near ("max_cancels")."""
+
+    @_builtins.property
+    def reached(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the limits that are reached."""
+
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        orders: _builtins.int = ...,
+        cancels: _builtins.int = ...,
+        large_cancels: _builtins.int = ...,
+        self_trades: _builtins.int = ...,
+        orders_per_second: _builtins.int = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+        reached: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancels", b"cancels", "large_cancels", b"large_cancels", "orders", b"orders", "orders_per_second", b"orders_per_second", "reached", b"reached", "self_trades", b"self_trades", "symbol", b"symbol", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Conduct: _TypeAlias = Conduct  # noqa: Y015
 
 @_typing.final
 class SubmitOrderRequest(_message.Message):
@@ -639,7 +1069,7 @@ class SubmitOrderRequest(_message.Message):
     type: Global___OrderType.ValueType
     """How it is priced."""
     price: _builtins.float
-    """The limit price: a whole multiple of the price tick within the day's limits."""
+    """The limit price: a whole multiple of the price tick within the day's limits. 0 for MARKET."""
     volume: _builtins.int
     """Lots, within what the instrument allows for one order."""
     strategy: _builtins.str
@@ -688,6 +1118,584 @@ class SubmitOrderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubmitOrderResponse: _TypeAlias = SubmitOrderResponse  # noqa: Y015
+
+@_typing.final
+class PlanCloseRequest(_message.Message):
+    """A wish to close lots, to be split."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account; empty means the only one."""
+    symbol: _builtins.str
+    """The instrument, required."""
+    side: Global___PositionSide.ValueType
+    """The side to close, required."""
+    volume: _builtins.int
+    """Lots; 0 means all that are free."""
+    policy: Global___ClosePolicy.ValueType
+    """Which lots first."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        side: Global___PositionSide.ValueType = ...,
+        volume: _builtins.int = ...,
+        policy: Global___ClosePolicy.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "policy", b"policy", "side", b"side", "symbol", b"symbol", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanCloseRequest: _TypeAlias = PlanCloseRequest  # noqa: Y015
+
+@_typing.final
+class CloseLeg(_message.Message):
+    """One order of a close."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    COMMISSION_FIELD_NUMBER: _builtins.int
+    direction: Global___Direction.ValueType
+    """Sell closes long, buy closes short."""
+    offset: Global___Offset.ValueType
+    """Which lots."""
+    volume: _builtins.int
+    """Lots."""
+    commission: _builtins.float
+    """What the broker takes for it at the last price, in yuan; absent where that is not known."""
+    def __init__(
+        self,
+        *,
+        direction: Global___Direction.ValueType = ...,
+        offset: Global___Offset.ValueType = ...,
+        volume: _builtins.int = ...,
+        commission: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_commission", b"_commission", "commission", b"commission"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_commission", b"_commission", "commission", b"commission", "direction", b"direction", "offset", b"offset", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__commission: _TypeAlias = _typing.Literal["commission"]  # noqa: Y015
+    _WhichOneofArgType__commission: _TypeAlias = _typing.Literal["_commission", b"_commission"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__commission) -> _WhichOneofReturnType__commission | None: ...
+
+Global___CloseLeg: _TypeAlias = CloseLeg  # noqa: Y015
+
+@_typing.final
+class PlanCloseResponse(_message.Message):
+    """How a close splits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEGS_FIELD_NUMBER: _builtins.int
+    TODAY_FREE_FIELD_NUMBER: _builtins.int
+    YESTERDAY_FREE_FIELD_NUMBER: _builtins.int
+    today_free: _builtins.int
+    """Lots of today that no working order has frozen."""
+    yesterday_free: _builtins.int
+    """Lots of earlier days that no working order has frozen."""
+    @_builtins.property
+    def legs(self) -> _containers.RepeatedCompositeFieldContainer[Global___CloseLeg]:
+        """The orders, in the order they would be sent."""
+
+    def __init__(
+        self,
+        *,
+        legs: _abc.Iterable[Global___CloseLeg] | None = ...,
+        today_free: _builtins.int = ...,
+        yesterday_free: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["legs", b"legs", "today_free", b"today_free", "yesterday_free", b"yesterday_free"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanCloseResponse: _TypeAlias = PlanCloseResponse  # noqa: Y015
+
+@_typing.final
+class ClosePositionRequest(_message.Message):
+    """A wish to close lots."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    client_order_id: _builtins.str
+    """Made by the caller, required, at most 60 characters of A-Z a-z 0-9 . _ : -"""
+    account_id: _builtins.str
+    """The account; empty means the only one."""
+    symbol: _builtins.str
+    """The instrument, required."""
+    side: Global___PositionSide.ValueType
+    """The side to close, required."""
+    volume: _builtins.int
+    """Lots; 0 means all that are free."""
+    policy: Global___ClosePolicy.ValueType
+    """Which lots first."""
+    type: Global___OrderType.ValueType
+    """How its orders are priced."""
+    price: _builtins.float
+    """The limit price; 0 for MARKET."""
+    strategy: _builtins.str
+    """The strategy that sends it; may be empty, at most 64 characters."""
+    def __init__(
+        self,
+        *,
+        client_order_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        side: Global___PositionSide.ValueType = ...,
+        volume: _builtins.int = ...,
+        policy: Global___ClosePolicy.ValueType = ...,
+        type: Global___OrderType.ValueType = ...,
+        price: _builtins.float = ...,
+        strategy: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "client_order_id", b"client_order_id", "policy", b"policy", "price", b"price", "side", b"side", "strategy", b"strategy", "symbol", b"symbol", "type", b"type", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClosePositionRequest: _TypeAlias = ClosePositionRequest  # noqa: Y015
+
+@_typing.final
+class ClosePositionResponse(_message.Message):
+    """The orders as they were stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___Order]:
+        """In the order they are sent."""
+
+    def __init__(
+        self,
+        *,
+        orders: _abc.Iterable[Global___Order] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["orders", b"orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClosePositionResponse: _TypeAlias = ClosePositionResponse  # noqa: Y015
+
+@_typing.final
+class ListTradesRequest(_message.Message):
+    """Which trades."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account; empty means the only one."""
+    symbol: _builtins.str
+    """Only this instrument; empty means all."""
+    client_order_id: _builtins.str
+    """Only of this order; empty means all."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        client_order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "client_order_id", b"client_order_id", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTradesRequest: _TypeAlias = ListTradesRequest  # noqa: Y015
+
+@_typing.final
+class ListTradesResponse(_message.Message):
+    """The trades."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADES_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def trades(self) -> _containers.RepeatedCompositeFieldContainer[Global___Trade]:
+        """In the order they became known."""
+
+    @_builtins.property
+    def cursor(self) -> _stream_pb2.Cursor:
+        """SubscribeEvents after this cursor misses nothing."""
+
+    def __init__(
+        self,
+        *,
+        trades: _abc.Iterable[Global___Trade] | None = ...,
+        cursor: _stream_pb2.Cursor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "trades", b"trades"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTradesResponse: _TypeAlias = ListTradesResponse  # noqa: Y015
+
+@_typing.final
+class GetRiskLimitsRequest(_message.Message):
+    """Which account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account; empty means the only one."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRiskLimitsRequest: _TypeAlias = GetRiskLimitsRequest  # noqa: Y015
+
+@_typing.final
+class GetRiskLimitsResponse(_message.Message):
+    """The limits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def limits(self) -> Global___RiskLimits:
+        """The limits."""
+
+    def __init__(
+        self,
+        *,
+        limits: Global___RiskLimits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRiskLimitsResponse: _TypeAlias = GetRiskLimitsResponse  # noqa: Y015
+
+@_typing.final
+class UpdateRiskLimitsRequest(_message.Message):
+    """Limits to change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMITS_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def limits(self) -> Global___RiskLimits:
+        """The new numbers; `account_id` may be empty and means the only one."""
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """Which of them, required."""
+
+    def __init__(
+        self,
+        *,
+        limits: Global___RiskLimits | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRiskLimitsRequest: _TypeAlias = UpdateRiskLimitsRequest  # noqa: Y015
+
+@_typing.final
+class UpdateRiskLimitsResponse(_message.Message):
+    """The limits from here on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def limits(self) -> Global___RiskLimits:
+        """All of them."""
+
+    def __init__(
+        self,
+        *,
+        limits: Global___RiskLimits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateRiskLimitsResponse: _TypeAlias = UpdateRiskLimitsResponse  # noqa: Y015
+
+@_typing.final
+class GetConductRequest(_message.Message):
+    """Which account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account; empty means the only one."""
+    symbol: _builtins.str
+    """Only this instrument; empty means all that had orders."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConductRequest: _TypeAlias = GetConductRequest  # noqa: Y015
+
+@_typing.final
+class GetConductResponse(_message.Message):
+    """The counts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDUCT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conduct(self) -> _containers.RepeatedCompositeFieldContainer[Global___Conduct]:
+        """In order of their symbols."""
+
+    def __init__(
+        self,
+        *,
+        conduct: _abc.Iterable[Global___Conduct] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conduct", b"conduct"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetConductResponse: _TypeAlias = GetConductResponse  # noqa: Y015
+
+@_typing.final
+class SetTradingStateRequest(_message.Message):
+    """Which orders to let through."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account; empty means the only one."""
+    state: Global___TradingState.ValueType
+    """Required."""
+    reason: _builtins.str
+    """Why, for those who look later; at most 200 characters."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        state: Global___TradingState.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTradingStateRequest: _TypeAlias = SetTradingStateRequest  # noqa: Y015
+
+@_typing.final
+class SetTradingStateResponse(_message.Message):
+    """Which orders are let through."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    state: Global___TradingState.ValueType
+    """The state."""
+    def __init__(
+        self,
+        *,
+        state: Global___TradingState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTradingStateResponse: _TypeAlias = SetTradingStateResponse  # noqa: Y015
+
+@_typing.final
+class EmergencyStopRequest(_message.Message):
+    """What to stop."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account; empty means the only one."""
+    reason: _builtins.str
+    """Why, for those who look later; at most 200 characters."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmergencyStopRequest: _TypeAlias = EmergencyStopRequest  # noqa: Y015
+
+@_typing.final
+class EmergencyStopResponse(_message.Message):
+    """What was done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANCELLING_FIELD_NUMBER: _builtins.int
+    NOT_CANCELLED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def cancelling(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the orders whose cancel was sent."""
+
+    @_builtins.property
+    def not_cancelled(self) -> _containers.RepeatedCompositeFieldContainer[Global___NotCancelled]:
+        """The orders that no cancel could be sent for."""
+
+    def __init__(
+        self,
+        *,
+        cancelling: _abc.Iterable[_builtins.str] | None = ...,
+        not_cancelled: _abc.Iterable[Global___NotCancelled] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelling", b"cancelling", "not_cancelled", b"not_cancelled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EmergencyStopResponse: _TypeAlias = EmergencyStopResponse  # noqa: Y015
+
+@_typing.final
+class NotCancelled(_message.Message):
+    """An order that may still be working."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    client_order_id: _builtins.str
+    """Its id."""
+    reason: _builtins.str
+    """Why no cancel could be sent."""
+    def __init__(
+        self,
+        *,
+        client_order_id: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_order_id", b"client_order_id", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotCancelled: _TypeAlias = NotCancelled  # noqa: Y015
+
+@_typing.final
+class ReconcileRequest(_message.Message):
+    """Which account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account; empty means the only one."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReconcileRequest: _TypeAlias = ReconcileRequest  # noqa: Y015
+
+@_typing.final
+class ReconcileResponse(_message.Message):
+    """What was found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECONCILIATION_FIELD_NUMBER: _builtins.int
+    READINESS_FIELD_NUMBER: _builtins.int
+    readiness: Global___Readiness.ValueType
+    """How the service is after it."""
+    @_builtins.property
+    def reconciliation(self) -> Global___Reconciliation:
+        """What disagrees and what was adopted."""
+
+    def __init__(
+        self,
+        *,
+        reconciliation: Global___Reconciliation | None = ...,
+        readiness: Global___Readiness.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reconciliation", b"reconciliation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["readiness", b"readiness", "reconciliation", b"reconciliation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReconcileResponse: _TypeAlias = ReconcileResponse  # noqa: Y015
 
 @_typing.final
 class CancelOrderRequest(_message.Message):
@@ -1118,6 +2126,11 @@ class GetStatusResponse(_message.Message):
     WORKING_ORDERS_FIELD_NUMBER: _builtins.int
     UNKNOWN_ORDERS_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
+    TRADING_STATE_FIELD_NUMBER: _builtins.int
+    TRADING_STATE_REASON_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ORDERS_FIELD_NUMBER: _builtins.int
+    TICKS_REASON_FIELD_NUMBER: _builtins.int
     readiness: Global___Readiness.ValueType
     """Whether orders can be sent."""
     reason: _builtins.str
@@ -1132,9 +2145,21 @@ class GetStatusResponse(_message.Message):
     """Orders in state UNKNOWN."""
     mode: _builtins.str
     """"simulation" or "live"."""
+    trading_state: Global___TradingState.ValueType
+    """Which orders are let through once READY."""
+    trading_state_reason: _builtins.str
+    """Why, as whoever set it said."""
+    external_orders: _builtins.int
+    """Working orders that other terminals sent."""
+    ticks_reason: _builtins.str
+    """What keeps the newest prices from the checks; empty while they come."""
     @_builtins.property
     def cursor(self) -> _stream_pb2.Cursor:
         """The head of the journal."""
+
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]:
+        """What disagrees with the broker."""
 
     def __init__(
         self,
@@ -1147,10 +2172,15 @@ class GetStatusResponse(_message.Message):
         working_orders: _builtins.int = ...,
         unknown_orders: _builtins.int = ...,
         mode: _builtins.str = ...,
+        trading_state: Global___TradingState.ValueType = ...,
+        trading_state_reason: _builtins.str = ...,
+        differences: _abc.Iterable[Global___Difference] | None = ...,
+        external_orders: _builtins.int = ...,
+        ticks_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "cursor", b"cursor", "mode", b"mode", "readiness", b"readiness", "reason", b"reason", "trading_day", b"trading_day", "unknown_orders", b"unknown_orders", "working_orders", b"working_orders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "cursor", b"cursor", "differences", b"differences", "external_orders", b"external_orders", "mode", b"mode", "readiness", b"readiness", "reason", b"reason", "ticks_reason", b"ticks_reason", "trading_day", b"trading_day", "trading_state", b"trading_state", "trading_state_reason", b"trading_state_reason", "unknown_orders", b"unknown_orders", "working_orders", b"working_orders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

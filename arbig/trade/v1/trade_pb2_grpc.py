@@ -49,6 +49,16 @@ class TradeServiceStub:
                 request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.CancelOrderRequest.SerializeToString,
                 response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.CancelOrderResponse.FromString,
                 _registered_method=True)
+        self.PlanClose = channel.unary_unary(
+                '/arbig.trade.v1.TradeService/PlanClose',
+                request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.PlanCloseRequest.SerializeToString,
+                response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.PlanCloseResponse.FromString,
+                _registered_method=True)
+        self.ClosePosition = channel.unary_unary(
+                '/arbig.trade.v1.TradeService/ClosePosition',
+                request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ClosePositionRequest.SerializeToString,
+                response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ClosePositionResponse.FromString,
+                _registered_method=True)
         self.GetOrder = channel.unary_unary(
                 '/arbig.trade.v1.TradeService/GetOrder',
                 request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetOrderRequest.SerializeToString,
@@ -58,6 +68,11 @@ class TradeServiceStub:
                 '/arbig.trade.v1.TradeService/ListOrders',
                 request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ListOrdersRequest.SerializeToString,
                 response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ListOrdersResponse.FromString,
+                _registered_method=True)
+        self.ListTrades = channel.unary_unary(
+                '/arbig.trade.v1.TradeService/ListTrades',
+                request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ListTradesRequest.SerializeToString,
+                response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ListTradesResponse.FromString,
                 _registered_method=True)
         self.ListPositions = channel.unary_unary(
                 '/arbig.trade.v1.TradeService/ListPositions',
@@ -78,6 +93,36 @@ class TradeServiceStub:
                 '/arbig.trade.v1.TradeService/SubscribeInstruments',
                 request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.SubscribeInstrumentsRequest.SerializeToString,
                 response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.SubscribeInstrumentsResponse.FromString,
+                _registered_method=True)
+        self.GetRiskLimits = channel.unary_unary(
+                '/arbig.trade.v1.TradeService/GetRiskLimits',
+                request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetRiskLimitsRequest.SerializeToString,
+                response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetRiskLimitsResponse.FromString,
+                _registered_method=True)
+        self.UpdateRiskLimits = channel.unary_unary(
+                '/arbig.trade.v1.TradeService/UpdateRiskLimits',
+                request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.UpdateRiskLimitsRequest.SerializeToString,
+                response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.UpdateRiskLimitsResponse.FromString,
+                _registered_method=True)
+        self.GetConduct = channel.unary_unary(
+                '/arbig.trade.v1.TradeService/GetConduct',
+                request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetConductRequest.SerializeToString,
+                response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetConductResponse.FromString,
+                _registered_method=True)
+        self.SetTradingState = channel.unary_unary(
+                '/arbig.trade.v1.TradeService/SetTradingState',
+                request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.SetTradingStateRequest.SerializeToString,
+                response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.SetTradingStateResponse.FromString,
+                _registered_method=True)
+        self.EmergencyStop = channel.unary_unary(
+                '/arbig.trade.v1.TradeService/EmergencyStop',
+                request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.EmergencyStopRequest.SerializeToString,
+                response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.EmergencyStopResponse.FromString,
+                _registered_method=True)
+        self.Reconcile = channel.unary_unary(
+                '/arbig.trade.v1.TradeService/Reconcile',
+                request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ReconcileRequest.SerializeToString,
+                response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ReconcileResponse.FromString,
                 _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/arbig.trade.v1.TradeService/GetStatus',
@@ -101,7 +146,9 @@ class TradeServiceServicer:
         exchange; follow SubscribeEvents. Calling again with the same client_order_id and the same
         content, on any day, gives the same order back and sends nothing: after a broken call, just
         repeat it. ALREADY_EXISTS: the id was used with other content. INVALID_ARGUMENT: the field is
-        named. UNAVAILABLE: not READY; nothing was sent and nothing is queued.
+        named. FAILED_PRECONDITION: a risk limit, the trading state or the session forbids it, and the
+        reason says which (MAX_ORDER_VOLUME, PRICE_BAND, TRADING_HALTED, ...). UNAVAILABLE: not READY;
+        nothing was sent and nothing is queued.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -118,6 +165,27 @@ class TradeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PlanClose(self, request, context):
+        """Says how a close would split into orders, and sends nothing.
+
+        Lots that working orders have frozen are left out. FAILED_PRECONDITION with reason
+        NOT_ENOUGH_LOTS: fewer are free than asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClosePosition(self, request, context):
+        """Closes lots of one side, by as many orders as the exchange's rules ask for.
+
+        All of its orders are on disk before the first is sent, and all pass the checks of SubmitOrder
+        or none is sent. Their ids are the request's with ".1", ".2" and so on behind it. The same
+        request again, on any day, gives the same orders back and sends nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetOrder(self, request, context):
         """One order, of any day. NOT_FOUND: no such order.
         """
@@ -127,6 +195,13 @@ class TradeServiceServicer:
 
     def ListOrders(self, request, context):
         """The orders of the trading day and all that are not final, the oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTrades(self, request, context):
+        """The trades of the trading day, in the order they became known.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,6 +246,61 @@ class TradeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRiskLimits(self, request, context):
+        """The risk limits that every order is checked against.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateRiskLimits(self, request, context):
+        """Changes the limits that the mask names; the others stay.
+
+        They hold from the next order on, are kept in the limits file, and the change is an event.
+        INVALID_ARGUMENT: a path that is no limit, or a number that cannot be one; nothing changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConduct(self, request, context):
+        """What the exchange's conduct rules count, of this trading day.
+
+        It follows from the day's orders and trades, so it survives a restart.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetTradingState(self, request, context):
+        """Lets all orders through, only those that close, or none. Cancels always pass.
+
+        The state outlives a restart; the change is an event.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EmergencyStop(self, request, context):
+        """Halts trading and asks the exchange to cancel every working order, of other terminals too.
+
+        It needs neither storage nor market data. It always halts; what could not be cancelled is named
+        with the reason, and calling again tries those again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Reconcile(self, request, context):
+        """Compares orders, trades, positions and money with the broker's again.
+
+        Where they agree, trading goes on: this is how a service that is HALTED for a difference is let
+        go on once it was explained. UNAVAILABLE: not logged in.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """How the service is: whether orders can be sent, and if not, why.
         """
@@ -191,6 +321,16 @@ def add_TradeServiceServicer_to_server(servicer, server):
                     request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.CancelOrderRequest.FromString,
                     response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.CancelOrderResponse.SerializeToString,
             ),
+            'PlanClose': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlanClose,
+                    request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.PlanCloseRequest.FromString,
+                    response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.PlanCloseResponse.SerializeToString,
+            ),
+            'ClosePosition': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClosePosition,
+                    request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ClosePositionRequest.FromString,
+                    response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ClosePositionResponse.SerializeToString,
+            ),
             'GetOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOrder,
                     request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetOrderRequest.FromString,
@@ -200,6 +340,11 @@ def add_TradeServiceServicer_to_server(servicer, server):
                     servicer.ListOrders,
                     request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ListOrdersRequest.FromString,
                     response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ListOrdersResponse.SerializeToString,
+            ),
+            'ListTrades': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTrades,
+                    request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ListTradesRequest.FromString,
+                    response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ListTradesResponse.SerializeToString,
             ),
             'ListPositions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPositions,
@@ -220,6 +365,36 @@ def add_TradeServiceServicer_to_server(servicer, server):
                     servicer.SubscribeInstruments,
                     request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.SubscribeInstrumentsRequest.FromString,
                     response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.SubscribeInstrumentsResponse.SerializeToString,
+            ),
+            'GetRiskLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRiskLimits,
+                    request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetRiskLimitsRequest.FromString,
+                    response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetRiskLimitsResponse.SerializeToString,
+            ),
+            'UpdateRiskLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateRiskLimits,
+                    request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.UpdateRiskLimitsRequest.FromString,
+                    response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.UpdateRiskLimitsResponse.SerializeToString,
+            ),
+            'GetConduct': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConduct,
+                    request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetConductRequest.FromString,
+                    response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetConductResponse.SerializeToString,
+            ),
+            'SetTradingState': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTradingState,
+                    request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.SetTradingStateRequest.FromString,
+                    response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.SetTradingStateResponse.SerializeToString,
+            ),
+            'EmergencyStop': grpc.unary_unary_rpc_method_handler(
+                    servicer.EmergencyStop,
+                    request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.EmergencyStopRequest.FromString,
+                    response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.EmergencyStopResponse.SerializeToString,
+            ),
+            'Reconcile': grpc.unary_unary_rpc_method_handler(
+                    servicer.Reconcile,
+                    request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ReconcileRequest.FromString,
+                    response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.ReconcileResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -297,6 +472,60 @@ class TradeService:
             _registered_method=True)
 
     @staticmethod
+    def PlanClose(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.trade.v1.TradeService/PlanClose',
+            arbig_dot_trade_dot_v1_dot_trade__pb2.PlanCloseRequest.SerializeToString,
+            arbig_dot_trade_dot_v1_dot_trade__pb2.PlanCloseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClosePosition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.trade.v1.TradeService/ClosePosition',
+            arbig_dot_trade_dot_v1_dot_trade__pb2.ClosePositionRequest.SerializeToString,
+            arbig_dot_trade_dot_v1_dot_trade__pb2.ClosePositionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetOrder(request,
             target,
             options=(),
@@ -340,6 +569,33 @@ class TradeService:
             '/arbig.trade.v1.TradeService/ListOrders',
             arbig_dot_trade_dot_v1_dot_trade__pb2.ListOrdersRequest.SerializeToString,
             arbig_dot_trade_dot_v1_dot_trade__pb2.ListOrdersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTrades(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.trade.v1.TradeService/ListTrades',
+            arbig_dot_trade_dot_v1_dot_trade__pb2.ListTradesRequest.SerializeToString,
+            arbig_dot_trade_dot_v1_dot_trade__pb2.ListTradesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -448,6 +704,168 @@ class TradeService:
             '/arbig.trade.v1.TradeService/SubscribeInstruments',
             arbig_dot_trade_dot_v1_dot_trade__pb2.SubscribeInstrumentsRequest.SerializeToString,
             arbig_dot_trade_dot_v1_dot_trade__pb2.SubscribeInstrumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRiskLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.trade.v1.TradeService/GetRiskLimits',
+            arbig_dot_trade_dot_v1_dot_trade__pb2.GetRiskLimitsRequest.SerializeToString,
+            arbig_dot_trade_dot_v1_dot_trade__pb2.GetRiskLimitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateRiskLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.trade.v1.TradeService/UpdateRiskLimits',
+            arbig_dot_trade_dot_v1_dot_trade__pb2.UpdateRiskLimitsRequest.SerializeToString,
+            arbig_dot_trade_dot_v1_dot_trade__pb2.UpdateRiskLimitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConduct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.trade.v1.TradeService/GetConduct',
+            arbig_dot_trade_dot_v1_dot_trade__pb2.GetConductRequest.SerializeToString,
+            arbig_dot_trade_dot_v1_dot_trade__pb2.GetConductResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTradingState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.trade.v1.TradeService/SetTradingState',
+            arbig_dot_trade_dot_v1_dot_trade__pb2.SetTradingStateRequest.SerializeToString,
+            arbig_dot_trade_dot_v1_dot_trade__pb2.SetTradingStateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EmergencyStop(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.trade.v1.TradeService/EmergencyStop',
+            arbig_dot_trade_dot_v1_dot_trade__pb2.EmergencyStopRequest.SerializeToString,
+            arbig_dot_trade_dot_v1_dot_trade__pb2.EmergencyStopResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Reconcile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.trade.v1.TradeService/Reconcile',
+            arbig_dot_trade_dot_v1_dot_trade__pb2.ReconcileRequest.SerializeToString,
+            arbig_dot_trade_dot_v1_dot_trade__pb2.ReconcileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,7 +45,9 @@ class TradeServiceStub:
     exchange; follow SubscribeEvents. Calling again with the same client_order_id and the same
     content, on any day, gives the same order back and sends nothing: after a broken call, just
     repeat it. ALREADY_EXISTS: the id was used with other content. INVALID_ARGUMENT: the field is
-    named. UNAVAILABLE: not READY; nothing was sent and nothing is queued.
+    named. FAILED_PRECONDITION: a risk limit, the trading state or the session forbids it, and the
+    reason says which (MAX_ORDER_VOLUME, PRICE_BAND, TRADING_HALTED, ...). UNAVAILABLE: not READY;
+    nothing was sent and nothing is queued.
     """
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_trade_pb2.CancelOrderRequest, _trade_pb2.CancelOrderResponse]
     """Asks the exchange to cancel an order.
@@ -54,10 +56,25 @@ class TradeServiceStub:
     such order. FAILED_PRECONDITION: it is final already (reason ORDER_FINAL), or the exchange
     has not answered it yet and cannot be asked (ORDER_NOT_AT_EXCHANGE).
     """
+    PlanClose: _grpc.UnaryUnaryMultiCallable[_trade_pb2.PlanCloseRequest, _trade_pb2.PlanCloseResponse]
+    """Says how a close would split into orders, and sends nothing.
+
+    Lots that working orders have frozen are left out. FAILED_PRECONDITION with reason
+    NOT_ENOUGH_LOTS: fewer are free than asked for.
+    """
+    ClosePosition: _grpc.UnaryUnaryMultiCallable[_trade_pb2.ClosePositionRequest, _trade_pb2.ClosePositionResponse]
+    """Closes lots of one side, by as many orders as the exchange's rules ask for.
+
+    All of its orders are on disk before the first is sent, and all pass the checks of SubmitOrder
+    or none is sent. Their ids are the request's with ".1", ".2" and so on behind it. The same
+    request again, on any day, gives the same orders back and sends nothing.
+    """
     GetOrder: _grpc.UnaryUnaryMultiCallable[_trade_pb2.GetOrderRequest, _trade_pb2.GetOrderResponse]
     """One order, of any day. NOT_FOUND: no such order."""
     ListOrders: _grpc.UnaryUnaryMultiCallable[_trade_pb2.ListOrdersRequest, _trade_pb2.ListOrdersResponse]
     """The orders of the trading day and all that are not final, the oldest first."""
+    ListTrades: _grpc.UnaryUnaryMultiCallable[_trade_pb2.ListTradesRequest, _trade_pb2.ListTradesResponse]
+    """The trades of the trading day, in the order they became known."""
     ListPositions: _grpc.UnaryUnaryMultiCallable[_trade_pb2.ListPositionsRequest, _trade_pb2.ListPositionsResponse]
     """Every position side that has, or today had, lots."""
     GetAccount: _grpc.UnaryUnaryMultiCallable[_trade_pb2.GetAccountRequest, _trade_pb2.GetAccountResponse]
@@ -80,6 +97,36 @@ class TradeServiceStub:
     It is state, not history: it begins with all instruments (with a cursor of this process:
     those changed since), then each one whenever it changes.
     """
+    GetRiskLimits: _grpc.UnaryUnaryMultiCallable[_trade_pb2.GetRiskLimitsRequest, _trade_pb2.GetRiskLimitsResponse]
+    """The risk limits that every order is checked against."""
+    UpdateRiskLimits: _grpc.UnaryUnaryMultiCallable[_trade_pb2.UpdateRiskLimitsRequest, _trade_pb2.UpdateRiskLimitsResponse]
+    """Changes the limits that the mask names; the others stay.
+
+    They hold from the next order on, are kept in the limits file, and the change is an event.
+    INVALID_ARGUMENT: a path that is no limit, or a number that cannot be one; nothing changes.
+    """
+    GetConduct: _grpc.UnaryUnaryMultiCallable[_trade_pb2.GetConductRequest, _trade_pb2.GetConductResponse]
+    """What the exchange's conduct rules count, of this trading day.
+
+    It follows from the day's orders and trades, so it survives a restart.
+    """
+    SetTradingState: _grpc.UnaryUnaryMultiCallable[_trade_pb2.SetTradingStateRequest, _trade_pb2.SetTradingStateResponse]
+    """Lets all orders through, only those that close, or none. Cancels always pass.
+
+    The state outlives a restart; the change is an event.
+    """
+    EmergencyStop: _grpc.UnaryUnaryMultiCallable[_trade_pb2.EmergencyStopRequest, _trade_pb2.EmergencyStopResponse]
+    """Halts trading and asks the exchange to cancel every working order, of other terminals too.
+
+    It needs neither storage nor market data. It always halts; what could not be cancelled is named
+    with the reason, and calling again tries those again.
+    """
+    Reconcile: _grpc.UnaryUnaryMultiCallable[_trade_pb2.ReconcileRequest, _trade_pb2.ReconcileResponse]
+    """Compares orders, trades, positions and money with the broker's again.
+
+    Where they agree, trading goes on: this is how a service that is HALTED for a difference is let
+    go on once it was explained. UNAVAILABLE: not logged in.
+    """
     GetStatus: _grpc.UnaryUnaryMultiCallable[_trade_pb2.GetStatusRequest, _trade_pb2.GetStatusResponse]
     """How the service is: whether orders can be sent, and if not, why."""
 
@@ -100,7 +147,9 @@ class TradeServiceAsyncStub(TradeServiceStub):
     exchange; follow SubscribeEvents. Calling again with the same client_order_id and the same
     content, on any day, gives the same order back and sends nothing: after a broken call, just
     repeat it. ALREADY_EXISTS: the id was used with other content. INVALID_ARGUMENT: the field is
-    named. UNAVAILABLE: not READY; nothing was sent and nothing is queued.
+    named. FAILED_PRECONDITION: a risk limit, the trading state or the session forbids it, and the
+    reason says which (MAX_ORDER_VOLUME, PRICE_BAND, TRADING_HALTED, ...). UNAVAILABLE: not READY;
+    nothing was sent and nothing is queued.
     """
     CancelOrder: _aio.UnaryUnaryMultiCallable[_trade_pb2.CancelOrderRequest, _trade_pb2.CancelOrderResponse]  # type: ignore[assignment]
     """Asks the exchange to cancel an order.
@@ -109,10 +158,25 @@ class TradeServiceAsyncStub(TradeServiceStub):
     such order. FAILED_PRECONDITION: it is final already (reason ORDER_FINAL), or the exchange
     has not answered it yet and cannot be asked (ORDER_NOT_AT_EXCHANGE).
     """
+    PlanClose: _aio.UnaryUnaryMultiCallable[_trade_pb2.PlanCloseRequest, _trade_pb2.PlanCloseResponse]  # type: ignore[assignment]
+    """Says how a close would split into orders, and sends nothing.
+
+    Lots that working orders have frozen are left out. FAILED_PRECONDITION with reason
+    NOT_ENOUGH_LOTS: fewer are free than asked for.
+    """
+    ClosePosition: _aio.UnaryUnaryMultiCallable[_trade_pb2.ClosePositionRequest, _trade_pb2.ClosePositionResponse]  # type: ignore[assignment]
+    """Closes lots of one side, by as many orders as the exchange's rules ask for.
+
+    All of its orders are on disk before the first is sent, and all pass the checks of SubmitOrder
+    or none is sent. Their ids are the request's with ".1", ".2" and so on behind it. The same
+    request again, on any day, gives the same orders back and sends nothing.
+    """
     GetOrder: _aio.UnaryUnaryMultiCallable[_trade_pb2.GetOrderRequest, _trade_pb2.GetOrderResponse]  # type: ignore[assignment]
     """One order, of any day. NOT_FOUND: no such order."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_trade_pb2.ListOrdersRequest, _trade_pb2.ListOrdersResponse]  # type: ignore[assignment]
     """The orders of the trading day and all that are not final, the oldest first."""
+    ListTrades: _aio.UnaryUnaryMultiCallable[_trade_pb2.ListTradesRequest, _trade_pb2.ListTradesResponse]  # type: ignore[assignment]
+    """The trades of the trading day, in the order they became known."""
     ListPositions: _aio.UnaryUnaryMultiCallable[_trade_pb2.ListPositionsRequest, _trade_pb2.ListPositionsResponse]  # type: ignore[assignment]
     """Every position side that has, or today had, lots."""
     GetAccount: _aio.UnaryUnaryMultiCallable[_trade_pb2.GetAccountRequest, _trade_pb2.GetAccountResponse]  # type: ignore[assignment]
@@ -134,6 +198,36 @@ class TradeServiceAsyncStub(TradeServiceStub):
 
     It is state, not history: it begins with all instruments (with a cursor of this process:
     those changed since), then each one whenever it changes.
+    """
+    GetRiskLimits: _aio.UnaryUnaryMultiCallable[_trade_pb2.GetRiskLimitsRequest, _trade_pb2.GetRiskLimitsResponse]  # type: ignore[assignment]
+    """The risk limits that every order is checked against."""
+    UpdateRiskLimits: _aio.UnaryUnaryMultiCallable[_trade_pb2.UpdateRiskLimitsRequest, _trade_pb2.UpdateRiskLimitsResponse]  # type: ignore[assignment]
+    """Changes the limits that the mask names; the others stay.
+
+    They hold from the next order on, are kept in the limits file, and the change is an event.
+    INVALID_ARGUMENT: a path that is no limit, or a number that cannot be one; nothing changes.
+    """
+    GetConduct: _aio.UnaryUnaryMultiCallable[_trade_pb2.GetConductRequest, _trade_pb2.GetConductResponse]  # type: ignore[assignment]
+    """What the exchange's conduct rules count, of this trading day.
+
+    It follows from the day's orders and trades, so it survives a restart.
+    """
+    SetTradingState: _aio.UnaryUnaryMultiCallable[_trade_pb2.SetTradingStateRequest, _trade_pb2.SetTradingStateResponse]  # type: ignore[assignment]
+    """Lets all orders through, only those that close, or none. Cancels always pass.
+
+    The state outlives a restart; the change is an event.
+    """
+    EmergencyStop: _aio.UnaryUnaryMultiCallable[_trade_pb2.EmergencyStopRequest, _trade_pb2.EmergencyStopResponse]  # type: ignore[assignment]
+    """Halts trading and asks the exchange to cancel every working order, of other terminals too.
+
+    It needs neither storage nor market data. It always halts; what could not be cancelled is named
+    with the reason, and calling again tries those again.
+    """
+    Reconcile: _aio.UnaryUnaryMultiCallable[_trade_pb2.ReconcileRequest, _trade_pb2.ReconcileResponse]  # type: ignore[assignment]
+    """Compares orders, trades, positions and money with the broker's again.
+
+    Where they agree, trading goes on: this is how a service that is HALTED for a difference is let
+    go on once it was explained. UNAVAILABLE: not logged in.
     """
     GetStatus: _aio.UnaryUnaryMultiCallable[_trade_pb2.GetStatusRequest, _trade_pb2.GetStatusResponse]  # type: ignore[assignment]
     """How the service is: whether orders can be sent, and if not, why."""
@@ -158,7 +252,9 @@ class TradeServiceServicer(metaclass=_abc_1.ABCMeta):
         exchange; follow SubscribeEvents. Calling again with the same client_order_id and the same
         content, on any day, gives the same order back and sends nothing: after a broken call, just
         repeat it. ALREADY_EXISTS: the id was used with other content. INVALID_ARGUMENT: the field is
-        named. UNAVAILABLE: not READY; nothing was sent and nothing is queued.
+        named. FAILED_PRECONDITION: a risk limit, the trading state or the session forbids it, and the
+        reason says which (MAX_ORDER_VOLUME, PRICE_BAND, TRADING_HALTED, ...). UNAVAILABLE: not READY;
+        nothing was sent and nothing is queued.
         """
 
     @_abc_1.abstractmethod
@@ -172,6 +268,31 @@ class TradeServiceServicer(metaclass=_abc_1.ABCMeta):
         OK means the wish was sent, not that the order is cancelled: it may fill first. NOT_FOUND: no
         such order. FAILED_PRECONDITION: it is final already (reason ORDER_FINAL), or the exchange
         has not answered it yet and cannot be asked (ORDER_NOT_AT_EXCHANGE).
+        """
+
+    @_abc_1.abstractmethod
+    def PlanClose(
+        self,
+        request: _trade_pb2.PlanCloseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trade_pb2.PlanCloseResponse, _abc.Awaitable[_trade_pb2.PlanCloseResponse]]:
+        """Says how a close would split into orders, and sends nothing.
+
+        Lots that working orders have frozen are left out. FAILED_PRECONDITION with reason
+        NOT_ENOUGH_LOTS: fewer are free than asked for.
+        """
+
+    @_abc_1.abstractmethod
+    def ClosePosition(
+        self,
+        request: _trade_pb2.ClosePositionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trade_pb2.ClosePositionResponse, _abc.Awaitable[_trade_pb2.ClosePositionResponse]]:
+        """Closes lots of one side, by as many orders as the exchange's rules ask for.
+
+        All of its orders are on disk before the first is sent, and all pass the checks of SubmitOrder
+        or none is sent. Their ids are the request's with ".1", ".2" and so on behind it. The same
+        request again, on any day, gives the same orders back and sends nothing.
         """
 
     @_abc_1.abstractmethod
@@ -189,6 +310,14 @@ class TradeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_trade_pb2.ListOrdersResponse, _abc.Awaitable[_trade_pb2.ListOrdersResponse]]:
         """The orders of the trading day and all that are not final, the oldest first."""
+
+    @_abc_1.abstractmethod
+    def ListTrades(
+        self,
+        request: _trade_pb2.ListTradesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trade_pb2.ListTradesResponse, _abc.Awaitable[_trade_pb2.ListTradesResponse]]:
+        """The trades of the trading day, in the order they became known."""
 
     @_abc_1.abstractmethod
     def ListPositions(
@@ -234,6 +363,72 @@ class TradeServiceServicer(metaclass=_abc_1.ABCMeta):
 
         It is state, not history: it begins with all instruments (with a cursor of this process:
         those changed since), then each one whenever it changes.
+        """
+
+    @_abc_1.abstractmethod
+    def GetRiskLimits(
+        self,
+        request: _trade_pb2.GetRiskLimitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trade_pb2.GetRiskLimitsResponse, _abc.Awaitable[_trade_pb2.GetRiskLimitsResponse]]:
+        """The risk limits that every order is checked against."""
+
+    @_abc_1.abstractmethod
+    def UpdateRiskLimits(
+        self,
+        request: _trade_pb2.UpdateRiskLimitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trade_pb2.UpdateRiskLimitsResponse, _abc.Awaitable[_trade_pb2.UpdateRiskLimitsResponse]]:
+        """Changes the limits that the mask names; the others stay.
+
+        They hold from the next order on, are kept in the limits file, and the change is an event.
+        INVALID_ARGUMENT: a path that is no limit, or a number that cannot be one; nothing changes.
+        """
+
+    @_abc_1.abstractmethod
+    def GetConduct(
+        self,
+        request: _trade_pb2.GetConductRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trade_pb2.GetConductResponse, _abc.Awaitable[_trade_pb2.GetConductResponse]]:
+        """What the exchange's conduct rules count, of this trading day.
+
+        It follows from the day's orders and trades, so it survives a restart.
+        """
+
+    @_abc_1.abstractmethod
+    def SetTradingState(
+        self,
+        request: _trade_pb2.SetTradingStateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trade_pb2.SetTradingStateResponse, _abc.Awaitable[_trade_pb2.SetTradingStateResponse]]:
+        """Lets all orders through, only those that close, or none. Cancels always pass.
+
+        The state outlives a restart; the change is an event.
+        """
+
+    @_abc_1.abstractmethod
+    def EmergencyStop(
+        self,
+        request: _trade_pb2.EmergencyStopRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trade_pb2.EmergencyStopResponse, _abc.Awaitable[_trade_pb2.EmergencyStopResponse]]:
+        """Halts trading and asks the exchange to cancel every working order, of other terminals too.
+
+        It needs neither storage nor market data. It always halts; what could not be cancelled is named
+        with the reason, and calling again tries those again.
+        """
+
+    @_abc_1.abstractmethod
+    def Reconcile(
+        self,
+        request: _trade_pb2.ReconcileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trade_pb2.ReconcileResponse, _abc.Awaitable[_trade_pb2.ReconcileResponse]]:
+        """Compares orders, trades, positions and money with the broker's again.
+
+        Where they agree, trading goes on: this is how a service that is HALTED for a difference is let
+        go on once it was explained. UNAVAILABLE: not logged in.
         """
 
     @_abc_1.abstractmethod
