@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from arbig.trade.v1.trade_pb2 import Event
 from store_svc.clock import now
@@ -18,6 +18,12 @@ RECORDS: dict[str, Record[Any]] = {
     "position": records.POSITION,
     "account": records.ACCOUNT,
 }
+# Events of the journal that need no table: whoever wants them follows the journal.
+PASSING: tuple[Literal["risk_limits", "trading_state", "reconciliation"], ...] = (
+    "risk_limits",
+    "trading_state",
+    "reconciliation",
+)
 KEYS = {kind: attrgetter(*record.key) for kind, record in RECORDS.items()}
 
 
@@ -76,6 +82,8 @@ class Batch:
         kinds: dict[str, dict[object, list[Event]]] = {kind: {} for kind in RECORDS}
         for event in self.events:
             kind = kind_of(event)
+            if not kind and any(event.HasField(one) for one in PASSING):
+                continue
             if self.refused or not kind:
                 aside.append(self._aside(event, kind, self.refused or "this version's contract has no such event"))
                 continue

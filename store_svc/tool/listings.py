@@ -48,7 +48,8 @@ POSITIONS = Listing(
     queries.listed_positions,
     ["account_id", "symbol", "side"],
     _columns(
-        "account_id symbol side today yesterday open_price today_frozen yesterday_frozen trading_day exchange",
+        "account_id symbol side today yesterday open_price today_frozen yesterday_frozen close_profit margin"
+        " cost_price trading_day exchange",
     ),
 )
 ORDERS = Listing(
@@ -58,7 +59,8 @@ ORDERS = Listing(
     _columns(
         "client_order_id symbol direction offset price volume state filled_volume trading_day update_time account_id"
         " average_price strategy status_text error_id type create_time exchange order_sys_id external",
-        "submit_mid_price front_id session_id order_ref reported_volume venue_status",
+        "submit_mid_price front_id session_id order_ref reported_volume venue_status refused cancelled_by cancel_time"
+        " auto_offset",
     ),
 )
 TRADES = Listing(

@@ -54,7 +54,7 @@ async def test_a_backup_asked_for_is_made_proven_and_listed(storing: Callable[..
         status = await made.status()
     assert list(listed) == [reply.backup]
     assert Path(reply.backup.file).parent == made.settings.data / "backups"
-    assert (reply.backup.revision, reply.backup.rows) == ("0003", 3 + 3 + 1 + 1 + 3)
+    assert (reply.backup.revision, reply.backup.rows) == ("0004", 3 + 3 + 1 + 1 + 3)
     assert reply.backup.events == made.trade.feed.cursor
     assert status.backup_time.seconds == pytest.approx(reply.backup.time.seconds, abs=20)
     assert status.backup_reason == ""
@@ -114,7 +114,7 @@ async def test_the_tables_are_described(storing: Callable[..., Any], database_ur
         one = await admin.DescribeTables(pb.DescribeTablesRequest(table="trades"), timeout=DEADLINE)
         with pytest.raises(grpc.aio.AioRpcError, match="no table or view"):
             await admin.DescribeTables(pb.DescribeTablesRequest(table="alembic_version"), timeout=DEADLINE)
-    assert reply.revision == "0003"
+    assert reply.revision == "0004"
     names = [table.name for table in reply.tables]
     assert names == sorted(names)
     assert {"account_summary", "orders", "set_aside"} <= set(names)

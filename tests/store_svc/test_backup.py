@@ -321,7 +321,7 @@ def replaced(member: str, old: bytes, new: bytes) -> Callable[[dict[str, bytes]]
     [
         (lambda members: members.pop("orders.jsonl"), "lacks orders.jsonl"),
         (lambda members: members.pop("manifest.json"), "no backup, or damaged"),
-        (replaced("manifest.json", b'"0003"', b'"0001"'), 'revision "0001", this version\'s at "0003"'),
+        (replaced("manifest.json", b'"0004"', b'"0001"'), 'revision "0001", this version\'s at "0004"'),
         (replaced("manifest.json", b'"format": 1', b'"format": 2'), "not one of format 1: format"),
         (replaced("manifest.json", b'"trades"', b'"treads"'), "lacks tables in its manifest"),
         (replaced("manifest.json", b"{", b"["), "not one of format 1"),

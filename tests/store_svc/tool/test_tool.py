@@ -73,8 +73,8 @@ def test_init_makes_the_tables_and_again_changes_nothing(
     for name, value in surroundings(settings.model_copy(update={"store": Store(database=database_url)})).items():
         monkeypatch.setenv(name, value)
     first, second = tool("init"), tool("init")
-    assert "revision 0003, made" in first.out
-    assert "revision 0003, checked" in second.out
+    assert "revision 0004, made" in first.out
+    assert "revision 0004, checked" in second.out
     assert first.out.splitlines()[1:] == second.out.splitlines()[1:]
     assert PASSWORD not in first.out
     assert tool("init", "--sample").status == 0
@@ -242,7 +242,7 @@ def test_a_table_is_described(sample: Tool) -> None:
 
 def test_a_backup_goes_there_and_back(sample: Tool, tmp_path: Path) -> None:
     file, other = tmp_path / "b.zip", f"sqlite:///{tmp_path / 'other.db'}"
-    assert "21 rows at revision 0003" in sample("backup", "--file", file, "--prove").out
+    assert "21 rows at revision 0004" in sample("backup", "--file", file, "--prove").out
     assert sample("backup", "--file", file).errors == f"arbig: {file} is there already: --force replaces it\n"
     assert sample("restore", "--file", file, "--database", other).status == 0
     assert sample("verify", "--file", file, "--database", other).out.endswith(": equal\n")
