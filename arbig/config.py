@@ -6,9 +6,9 @@ named by the file that holds it, never written here.
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, FilePath, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
@@ -74,6 +74,14 @@ class Market(_Section):
     ring: int = Field(65_536, ge=1_024, description="ticks kept for followers that fall behind")
 
 
+class Trade(_Section):
+    """The trade service."""
+
+    limits: Path | None = Field(
+        None, description="file of the risk limits; none means one in the data directory, made with our defaults"
+    )
+
+
 class Store(_Section):
     """The storage service."""
 
@@ -134,6 +142,7 @@ class Settings(BaseSettings):
     ctp: Ctp = Ctp()
     front: Front = Front()
     market: Market = Market()
+    trade: Trade = Trade()
     store: Store = Store()
     bridge: Bridge = Bridge()
     edge: Edge = Edge()
@@ -142,6 +151,17 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().resolve()
+
+    @model_validator(mode="after")
+    def _live_on_purpose(self) -> Self:
+        wanted = {
+            "ctp.market_front": self.ctp.market_front,
+            "ctp.trade_front": self.ctp.trade_front,
+            "trade.limits": self.trade.limits,
+        }
+        if self.mode == "live" and (missing := [name for name, value in wanted.items() if not value]):
+            raise ValueError(f"mode: live trading needs {', '.join(missing)}")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -189,7 +209,8 @@ def load() -> Settings:
 def _wrong(error: ErrorDetails) -> str:
     # Other values may hold a password.
     value = f" ({error['input']})" if error["type"] == "path_not_file" else ""
-    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}{value}"
+    where = ".".join(map(str, error["loc"]))
+    return f"{where}: {error['msg']}{value}" if where else error["msg"].removeprefix("Value error, ")
 
 
 def _known(name: str) -> bool:

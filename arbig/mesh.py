@@ -25,8 +25,8 @@ POLL_SECONDS = 0.1
 
 
 def services(settings: Settings) -> list[str]:
-    """Give the services to run; where no Envoy is installed the edge is left out, and said so."""
-    chosen = [*GRPC, "bridge"]
+    """Give the services to run: no simulated exchange beside a real one, and no edge where no Envoy is installed."""
+    chosen = [name for name in (*GRPC, "bridge") if name != "front" or settings.mode == "simulation"]
     if settings.edge.enabled:
         if find_envoy() is not None:
             chosen.append("edge")
@@ -37,7 +37,7 @@ def services(settings: Settings) -> list[str]:
 
 def check_ports(settings: Settings, chosen: list[str]) -> None:
     """Raise ConfigError for a port that another program listens on."""
-    listeners = [name for name in PORTS if name in chosen or name.startswith("front_")]
+    listeners = [name for name in PORTS if name.partition("_")[0] in chosen]
     for name in listeners:
         host, port = settings.address(name).rsplit(":", 1)
         with socket.socket() as probe:
@@ -62,7 +62,7 @@ async def run(settings: Settings, *, as_json: bool) -> None:
 
 
 async def _all_ready(settings: Settings, chosen: list[str]) -> None:
-    await asyncio.gather(*(_grpc_ready(settings.address(name)) for name in GRPC))
+    await asyncio.gather(*(_grpc_ready(settings.address(name)) for name in GRPC if name in chosen))
     urls = [f"http://{settings.address(name)}/healthz" for name in chosen if name in ("bridge", "edge")]
     await asyncio.gather(*map(_http_ready, urls))
 

@@ -4,7 +4,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from arbig.config import Ctp, Settings
 from arbig.ctp import locale
@@ -13,18 +12,18 @@ from arbig.ctp.spi import Push, Row
 from arbig.errors import ConfigError
 from arbig.trade.v1 import trade_pb2 as pb
 from trade_svc.orders import memo_of
-from trade_svc.reports import CTP_DIRECTION, CTP_OFFSET
+from trade_svc.reports import ALL_OF_IT, ANY_VOLUME, CTP_DIRECTION, CTP_OFFSET, GOOD_FOR_DAY, IOC
+from trade_svc.trader import Login
 
 log = logging.getLogger(__name__)
 
-
-class Login(NamedTuple):
-    """What the front said at login."""
-
-    trading_day: str
-    front_id: int
-    session_id: int
-    max_order_ref: int
+# TimeCondition and VolumeCondition of each kind of order; SHFE has no market orders.
+_KINDS = {
+    pb.ORDER_TYPE_LIMIT: (GOOD_FOR_DAY, ANY_VOLUME),
+    pb.ORDER_TYPE_FAK: (IOC, ANY_VOLUME),
+    pb.ORDER_TYPE_FOK: (IOC, ALL_OF_IT),
+    pb.ORDER_TYPE_MARKET: (IOC, ANY_VOLUME),
+}
 
 
 def _secret(path: Path | None) -> str:
@@ -82,6 +81,22 @@ class Gateway:
         """Query the lots, one row for each opening trade."""
         return await self._query("InvestorPositionDetail", self._investor)
 
+    async def positions(self) -> list[Row]:
+        """Query the position sides, today's and older lots apart."""
+        return await self._query("InvestorPosition", self._investor)
+
+    async def margin_rates(self, symbol: str = "") -> list[Row]:
+        """Query what the broker asks as margin; without a symbol, of what is held."""
+        return await self._query("InstrumentMarginRate", {**self._investor, "InstrumentID": symbol, "HedgeFlag": "1"})
+
+    async def commission_rates(self, symbol: str = "") -> list[Row]:
+        """Query what the broker takes as commission; without a symbol, of what is held."""
+        return await self._query("InstrumentCommissionRate", {**self._investor, "InstrumentID": symbol})
+
+    async def broker_parameters(self) -> list[Row]:
+        """Query how the broker reckons margin."""
+        return await self._query("BrokerTradingParams", {**self._investor, "CurrencyID": "CNY"})
+
     async def account(self) -> Row:
         """Query the money."""
         (row,) = await self._query("TradingAccount", self._investor)
@@ -91,6 +106,7 @@ class Gateway:
         """Send an order; give the library's return code (0: written to the socket) and the request id."""
         client = self.client
         request_id = client.next_id()
+        time_condition, volume_condition = _KINDS[order.type]
         struct = client.struct(
             "InputOrder",
             **self._investor,
@@ -105,8 +121,8 @@ class Gateway:
             OrderPriceType="2",  # limit
             LimitPrice=order.price,
             VolumeTotalOriginal=order.volume,
-            TimeCondition="3",  # good for the day
-            VolumeCondition="1",  # any volume
+            TimeCondition=time_condition,
+            VolumeCondition=volume_condition,
             MinVolume=1,
             ContingentCondition="1",  # immediately
             ForceCloseReason="0",

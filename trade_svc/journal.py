@@ -18,6 +18,7 @@ from typing import NamedTuple
 from arbig.errors import ConfigError
 from arbig.fanout import Feed, Kept, element
 from arbig.trade.v1 import trade_pb2 as pb
+from trade_svc.trader import Body, Recalled
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (epoch INTEGER NOT NULL);
@@ -30,13 +31,21 @@ CREATE TABLE IF NOT EXISTS trades (
     trading_day TEXT NOT NULL, exchange TEXT NOT NULL, trade_id TEXT NOT NULL, direction INTEGER NOT NULL,
     account_id TEXT NOT NULL, body BLOB NOT NULL,
     PRIMARY KEY (trading_day, exchange, trade_id, direction, account_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS states (account_id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
 # Events kept in memory for followers that are nearly up to date; older ones are read from the file.
 RING = 10_000
 _STOP = None
 
-Body = pb.Order | pb.Trade | pb.Position | pb.Account
-_FIELD = {pb.Order: "order", pb.Trade: "trade", pb.Position: "position", pb.Account: "account"}
+_FIELD: dict[type[Body], str] = {
+    pb.Order: "order",
+    pb.Trade: "trade",
+    pb.Position: "position",
+    pb.Account: "account",
+    pb.RiskLimits: "risk_limits",
+    pb.TradingStateChange: "trading_state",
+    pb.Reconciliation: "reconciliation",
+}
 
 
 def as_event(seq: int, body: Body) -> pb.Event:
@@ -135,6 +144,9 @@ class Journal:
                 elif isinstance(body, pb.Trade):
                     name = (body.trading_day, body.exchange, body.trade_id, body.direction, body.account_id)
                     self._db.execute("INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?)", (*name, body.SerializeToString()))
+                elif isinstance(body, pb.TradingStateChange):
+                    state = (body.account_id, body.SerializeToString())
+                    self._db.execute("INSERT OR REPLACE INTO states VALUES (?, ?)", state)
 
     def _committed(self, writes: list[_Write]) -> None:
         for write in writes:
@@ -185,8 +197,8 @@ class Journal:
         await self.append([])  # what memory has forgotten meanwhile may still be on its way to the disk
         return await self._loop.run_in_executor(self._reader, find)
 
-    def recall(self) -> tuple[list[pb.Order], list[pb.Trade]]:
-        """Give the orders of the newest trading day and all that are not final, and that day's trades.
+    def recall(self, account_id: str) -> Recalled:
+        """Give the orders of the newest trading day and all that are not final, that day's trades, and the state.
 
         Called once, before the first append.
         """
@@ -196,11 +208,11 @@ class Journal:
             "SELECT body FROM orders WHERE trading_day = ? OR state NOT IN (?, ?, ?)", (day, *final)
         ).fetchall()
         trades = self._db.execute("SELECT body FROM trades WHERE trading_day >= ?", (day,)).fetchall()
-        return (
-            sorted(
-                (pb.Order.FromString(body) for (body,) in orders), key=lambda order: order.create_time.ToNanoseconds()
-            ),
+        state = self._db.execute("SELECT body FROM states WHERE account_id = ?", (account_id,)).fetchone()
+        return Recalled(
+            sorted((pb.Order.FromString(body) for (body,) in orders), key=lambda one: one.create_time.ToNanoseconds()),
             [pb.Trade.FromString(body) for (body,) in trades],
+            pb.TradingStateChange.FromString(state[0]) if state else None,
         )
 
     def close(self) -> None:

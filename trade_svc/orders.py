@@ -1,8 +1,8 @@
 """The order book of record: what is known of each order, and the state that follows from it.
 
 Reports may come twice, late, or in any order. So nothing is done "on" a report: each only adds to
-what is known (the furthest status, the highest count, the set of trades), and the state is
-derived from that. A report that adds nothing is no event.
+what is known (the furthest status, the highest count, the set of trades, whether it was refused),
+and the state is derived from that. A report that adds nothing is no event.
 """
 
 import base64
@@ -16,16 +16,27 @@ from trade_svc.reports import OrderReport, SessionKey
 
 FINAL = frozenset({pb.ORDER_STATE_FILLED, pb.ORDER_STATE_CANCELLED, pb.ORDER_STATE_REJECTED})
 EXTERNAL_PREFIX = "EXT."
+# What does not rest: it fills at once, or is cancelled by the exchange.
+AT_ONCE = frozenset({pb.ORDER_TYPE_FAK, pb.ORDER_TYPE_FOK, pb.ORDER_TYPE_MARKET})
 
 # How far each of CTP's OrderStatus characters is along an order's life. A report that is further
-# back than one we have is an old one, repeated.
-_RANK = {"": 0, "a": 1, "3": 2, "1": 3, "0": 4, "2": 4, "4": 4, "5": 4}
+# back than one we have is an old one, repeated. From _AT_EXCHANGE on the exchange has the order.
+_RANK = {"": 0, "a": 1, "b": 1, "c": 1, "3": 2, "1": 3, "0": 4, "2": 4, "4": 4, "5": 4}
+_AT_EXCHANGE = 2
 _CLOSED = frozenset("245")
-_WORKING = {
+# The state of an order that is neither complete nor refused, by its furthest status.
+_STATES = {
     "": pb.ORDER_STATE_PENDING_NEW,
     "a": pb.ORDER_STATE_SUBMITTED,
+    "b": pb.ORDER_STATE_SUBMITTED,  # a condition order of another terminal waits at CTP,
+    "c": pb.ORDER_STATE_SUBMITTED,  # and was triggered
     "3": pb.ORDER_STATE_ACCEPTED,
     "1": pb.ORDER_STATE_PARTIALLY_FILLED,
+    "0": pb.ORDER_STATE_ACCEPTED,  # all traded, but its trades are not here yet
+    # Cancelled, but the trades of what it filled are not here yet: at SHFE they come after it.
+    "2": pb.ORDER_STATE_ACCEPTED,
+    "4": pb.ORDER_STATE_ACCEPTED,
+    "5": pb.ORDER_STATE_ACCEPTED,
 }
 _INSERT_REJECTED = "4"
 _CANCEL_REJECTED = "5"
@@ -43,17 +54,21 @@ def trade_key(trade: pb.Trade) -> TradeKey:
     return trade.trading_day, trade.exchange, trade.trade_id, trade.direction
 
 
+def at_exchange(order: pb.Order) -> bool:
+    """Tell whether the exchange itself has spoken of an order."""
+    return bool(_RANK[order.venue_status] >= _AT_EXCHANGE or order.filled_volume)
+
+
 def derive(order: pb.Order) -> pb.OrderState.ValueType:
-    """Give the state that follows from what is known of an order that was not refused."""
+    """Give the state that follows from what is known of an order."""
     if order.filled_volume >= order.volume:
         return pb.ORDER_STATE_FILLED
-    status = order.venue_status
-    # At SHFE the cancel of a part-filled order comes before its trades: it is not over before them.
-    if status in _CLOSED and order.filled_volume >= order.reported_volume:
+    # What the exchange has was not refused, whatever an answer said that it belies.
+    if order.refused and not at_exchange(order):
+        return pb.ORDER_STATE_REJECTED
+    if order.venue_status in _CLOSED and order.filled_volume >= order.reported_volume:
         return pb.ORDER_STATE_CANCELLED
-    if status == "0" or status in _CLOSED or order.filled_volume:
-        return pb.ORDER_STATE_PARTIALLY_FILLED if order.filled_volume else pb.ORDER_STATE_ACCEPTED
-    return _WORKING[status]
+    return pb.ORDER_STATE_PARTIALLY_FILLED if order.filled_volume else _STATES[order.venue_status]
 
 
 class OrderBook:
@@ -66,12 +81,15 @@ class OrderBook:
         self._by_sys_id: dict[tuple[str, str], str] = {}
         self._by_memo: dict[str, str] = {}
         self._orphans: dict[TradeKey, pb.Trade] = {}
+        self._open: dict[str, pb.Order] = {}
 
-    def add(self, order: pb.Order) -> None:
-        """Take in an order: a new intent, or one from the journal."""
+    def add(self, order: pb.Order, *, named: bool = True) -> None:
+        """Take in an order: a new intent, or one from the journal; `named` if CTP's names of it hold."""
         self.orders[order.client_order_id] = order
         self._by_memo[memo_of(order.client_order_id)] = order.client_order_id
-        self._index(order)
+        self._open[order.client_order_id] = order
+        if named:
+            self._index(order)
 
     def add_trade(self, trade: pb.Trade) -> None:
         """Take in a trade from the journal; its order has counted it already."""
@@ -87,16 +105,21 @@ class OrderBook:
         """Forget the final orders and the trades of earlier days; ids of a session repeat."""
         self.trades = {key: trade for key, trade in self.trades.items() if trade.trading_day == trading_day}
         kept = [one for one in self.orders.values() if one.trading_day == trading_day or one.state not in FINAL]
-        self.orders, self._by_memo, self._by_session, self._by_sys_id = {}, {}, {}, {}
+        self.orders, self._by_memo, self._by_session, self._by_sys_id, self._open = {}, {}, {}, {}, {}
         for order in kept:
-            self.orders[order.client_order_id] = order
-            self._by_memo[memo_of(order.client_order_id)] = order.client_order_id
-            if order.trading_day == trading_day:
-                self._index(order)
+            self.add(order, named=order.trading_day == trading_day)
 
     def working(self) -> Iterator[pb.Order]:
-        """Give the orders that are not final."""
-        return (order for order in self.orders.values() if order.state not in FINAL)
+        """Give the orders that are not final, in the order they came."""
+        for name, order in list(self._open.items()):
+            if order.state in FINAL:
+                del self._open[name]
+            else:
+                yield order
+
+    def working_on(self, trading_day: str) -> list[pb.Order]:
+        """Give the orders that may still trade on a day: an order is good for its own day only."""
+        return [order for order in self.working() if order.trading_day == trading_day]
 
     def find(self, session: SessionKey | None, exchange: str, order_sys_id: str, memo: str) -> pb.Order | None:
         """Find the order that a callback speaks of, by the surest name it gives."""
@@ -104,6 +127,9 @@ class OrderBook:
         known = known or self._by_memo.get(memo)
         if known is None and session is not None:
             known = self._by_session.get(session)
+            # A flow clear at CTP gives the names of a session anew: then the memo is another one's.
+            if known and memo and memo != memo_of(known):
+                known = None
         return self.orders[known] if known else None
 
     def apply(self, report: OrderReport, now: Timestamp) -> list[pb.Order | pb.Trade]:
@@ -114,20 +140,13 @@ class OrderBook:
             order = self._adopt(report, now)
         else:
             before.CopyFrom(order)
-        further = _RANK[report.status] >= _RANK[order.venue_status]
-        order.reported_volume = max(order.reported_volume, report.traded)
-        order.order_sys_id = order.order_sys_id or report.order_sys_id
-        order.exchange = order.exchange or report.exchange
-        if further:
-            order.venue_status = report.status
-            order.status_text = report.text
+        _add(report, order)
         self._index(order)
-        refused = report.submit_status == _INSERT_REJECTED and report.status in _CLOSED
-        cancelling = order.state == pb.ORDER_STATE_PENDING_CANCEL and report.submit_status != _CANCEL_REJECTED
-        self._settle(order, refused=refused, cancelling=cancelling)
         changed: list[pb.Order | pb.Trade] = []
         for trade in self._waiting(order):
-            changed.extend(self._book(trade, order))
+            changed += self._book(trade, order)
+        pending = order.state == pb.ORDER_STATE_PENDING_CANCEL and report.submit_status != _CANCEL_REJECTED
+        self._settle(order, overlay=pb.ORDER_STATE_PENDING_CANCEL if pending else None)
         if order != before:
             order.update_time.CopyFrom(now)
             changed.insert(0, order)
@@ -142,13 +161,6 @@ class OrderBook:
         order.create_time.CopyFrom(now)
         self.add(order)
         return order
-
-    def _settle(self, order: pb.Order, *, refused: bool = False, cancelling: bool = False) -> None:
-        """Set the state from what is known; a final state stays."""
-        if order.state in FINAL:
-            return
-        state = pb.ORDER_STATE_REJECTED if refused else derive(order)
-        order.state = pb.ORDER_STATE_PENDING_CANCEL if cancelling and state not in FINAL else state
 
     def trade(self, trade: pb.Trade, now: Timestamp) -> list[pb.Order | pb.Trade]:
         """Add a trade once; give it and its order, or nothing while that order is not known yet."""
@@ -182,22 +194,32 @@ class OrderBook:
         total = order.average_price * order.filled_volume + trade.price * trade.volume
         order.filled_volume += trade.volume
         order.average_price = total / order.filled_volume
-        self._settle(order, cancelling=order.state == pb.ORDER_STATE_PENDING_CANCEL)
+        pending = order.state == pb.ORDER_STATE_PENDING_CANCEL
+        self._settle(order, overlay=pb.ORDER_STATE_PENDING_CANCEL if pending else None)
         return [trade]
+
+    def _settle(self, order: pb.Order, *, overlay: pb.OrderState.ValueType | None = None) -> None:
+        """Set the state from what is known; `overlay` is what we did about it, while it works."""
+        state = derive(order)
+        order.state = state if overlay is None or state in FINAL else overlay
+        if state not in FINAL:
+            self._open[order.client_order_id] = order
 
     def refuse(self, order: pb.Order, error_id: int, text: str, now: Timestamp) -> list[pb.Order]:
         """Note that CTP or the exchange refused an order, or that it was never sent."""
-        if order.state in FINAL:
+        if order.refused or at_exchange(order):
             return []
-        order.state = pb.ORDER_STATE_REJECTED
+        order.refused = True
         order.error_id = error_id
         order.status_text = text
         order.update_time.CopyFrom(now)
+        self._settle(order)
         return [order]
 
     def cancel_sent(self, order: pb.Order, now: Timestamp) -> None:
         """Note that a cancel is on its way."""
         order.state = pb.ORDER_STATE_PENDING_CANCEL
+        order.cancel_time.CopyFrom(now)
         order.update_time.CopyFrom(now)
 
     def cancel_refused(self, order: pb.Order, text: str, now: Timestamp) -> list[pb.Order]:
@@ -211,8 +233,24 @@ class OrderBook:
 
     def lose_link(self, now: Timestamp) -> list[pb.Order]:
         """Note that the link broke: what no answer has come for may be at the exchange or not."""
-        lost = [order for order in self.working() if order.venue_status in ("", "a")]
-        return self._unknown(lost, "the link broke before the exchange answered", now)
+        changed: list[pb.Order] = []
+        for order in list(self.working()):
+            if not at_exchange(order):
+                changed += _unknown(order, "the link broke before the exchange answered", now)
+            elif order.state == pb.ORDER_STATE_PENDING_CANCEL:
+                # Whether the cancel arrived shows in what is reported next; it may be asked again.
+                changed += self.cancel_refused(order, "the link broke before the cancel was answered", now)
+        return changed
+
+    def overdue(self, before: Timestamp, now: Timestamp) -> list[pb.Order]:
+        """Note that no answer came for what was sent before a time: CTP may never give one."""
+        late = [
+            order
+            for order in self.working()
+            if order.state in (pb.ORDER_STATE_PENDING_NEW, pb.ORDER_STATE_SUBMITTED)
+            and order.create_time.ToNanoseconds() < before.ToNanoseconds()
+        ]
+        return [changed for order in late for changed in _unknown(order, "no answer came for long", now)]
 
     def resolve(self, trading_day: str, session: SessionKey, now: Timestamp) -> list[pb.Order]:
         """Settle what is unknown after a complete query of all orders, made in `session`.
@@ -220,19 +258,37 @@ class OrderBook:
         An order of this day and of an earlier session that no report speaks of was never sent: the
         session that could have sent it is over. One of an earlier day cannot be asked about any more.
         """
-        changed = []
+        changed: list[pb.Order] = []
         for order in list(self.working()):
             own = (order.front_id, order.session_id) == session[:2]
             if order.trading_day != trading_day:
-                changed += self._unknown([order], "the trading day ended without a last report", now)
+                changed += _unknown(order, "the trading day ended without a last report", now)
             elif not order.venue_status and not own:
                 changed += self.refuse(order, 0, "never reached CTP: a later session does not have it", now)
         return changed
 
-    def _unknown(self, orders: Iterable[pb.Order], text: str, now: Timestamp) -> list[pb.Order]:
-        changed = [order for order in orders if order.state != pb.ORDER_STATE_UNKNOWN]
-        for order in changed:
-            order.state = pb.ORDER_STATE_UNKNOWN
-            order.status_text = text
-            order.update_time.CopyFrom(now)
-        return changed
+
+def _add(report: OrderReport, order: pb.Order) -> None:
+    """Add what a report says to what is known of its order."""
+    order.reported_volume = max(order.reported_volume, report.traded)
+    order.order_sys_id = order.order_sys_id or report.order_sys_id
+    order.exchange = order.exchange or report.exchange
+    # An order that left at the end of a day may be taken for the next: CTP's day is the right one.
+    order.trading_day = max(order.trading_day, report.order.trading_day)
+    if report.submit_status == _INSERT_REJECTED and report.status in _CLOSED:
+        # The exchange never had it: this is no step of an order's life.
+        if not order.refused:
+            order.refused, order.status_text = True, report.text
+        return
+    order.cancelled_by = order.cancelled_by or report.cancelled_by
+    if _RANK.get(report.status, 0) >= _RANK[order.venue_status] and report.status in _RANK:
+        order.venue_status, order.status_text = report.status, report.text
+
+
+def _unknown(order: pb.Order, text: str, now: Timestamp) -> Iterable[pb.Order]:
+    if order.state == pb.ORDER_STATE_UNKNOWN:
+        return []
+    order.state = pb.ORDER_STATE_UNKNOWN
+    order.status_text = text
+    order.update_time.CopyFrom(now)
+    return [order]

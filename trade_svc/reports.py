@@ -8,6 +8,7 @@ from arbig.calendar import exchange_time
 from arbig.ctp.spi import Row
 from arbig.market.v1 import market_pb2
 from arbig.trade.v1 import trade_pb2 as pb
+from trade_svc.terms import Opening, Rate
 
 DIRECTION = {"0": pb.DIRECTION_BUY, "1": pb.DIRECTION_SELL}
 # ForceClose, ForceOff and LocalForceClose close lots as Close does.
@@ -37,6 +38,11 @@ STATUS = {
     "6": market_pb2.INSTRUMENT_STATUS_CLOSED,
 }
 FUTURES = "1"
+# PosiDirection.
+LONG = "2"
+# TimeCondition and VolumeCondition.
+IOC, GOOD_FOR_DAY = "1", "3"
+ANY_VOLUME, ALL_OF_IT = "1", "3"
 
 
 class SessionKey(NamedTuple):
@@ -58,6 +64,7 @@ class OrderReport(NamedTuple):
     submit_status: str
     traded: int
     text: str
+    cancelled_by: str
     order: pb.Order
     """The order as its fields describe it, for one that we do not know."""
 
@@ -70,7 +77,7 @@ def order_report(row: Row) -> OrderReport:
         exchange=row["ExchangeID"],
         direction=DIRECTION[row["Direction"]],
         offset=OFFSET[row["CombOffsetFlag"][:1]],
-        type=pb.ORDER_TYPE_LIMIT,
+        type=_order_type(row),
         price=row["LimitPrice"],
         volume=row["VolumeTotalOriginal"],
         trading_day=row["TradingDay"],
@@ -87,8 +94,15 @@ def order_report(row: Row) -> OrderReport:
         submit_status=row["OrderSubmitStatus"],
         traded=row["VolumeTraded"],
         text=row["StatusMsg"],
+        cancelled_by=row["ActiveUserID"],
         order=order,
     )
+
+
+def _order_type(row: Row) -> pb.OrderType.ValueType:
+    if row["TimeCondition"] != IOC:
+        return pb.ORDER_TYPE_LIMIT
+    return pb.ORDER_TYPE_FOK if row["VolumeCondition"] == ALL_OF_IT else pb.ORDER_TYPE_FAK
 
 
 def trade_message(row: Row) -> pb.Trade:
@@ -161,6 +175,8 @@ class DetailRow(NamedTuple):
     open_date: str
     trade_id: str
     price: float
+    settlement: float
+    """The last settlement price: what profit of lots from earlier days counts from."""
     volume: int
     closed: int
 
@@ -175,6 +191,60 @@ def detail_row(row: Row) -> DetailRow:
         open_date=row["OpenDate"],
         trade_id=row["TradeID"].strip(),
         price=row["OpenPrice"],
+        settlement=row["LastSettlementPrice"],
         volume=row["Volume"],
         closed=row["CloseVolume"],
     )
+
+
+class OpeningRow(NamedTuple):
+    """What the position query says of a side's lots from earlier days, as the day began."""
+
+    symbol: str
+    exchange: str
+    side: pb.PositionSide.ValueType
+    volume: int
+    settlement: float
+
+
+def opening_row(row: Row) -> OpeningRow:
+    """Read an InvestorPosition row: YdPosition stays what it was when the day began."""
+    return OpeningRow(
+        symbol=row["InstrumentID"],
+        exchange=row["ExchangeID"],
+        side=pb.POSITION_SIDE_LONG if row["PosiDirection"] == LONG else pb.POSITION_SIDE_SHORT,
+        volume=row["YdPosition"],
+        settlement=row["PreSettlementPrice"],
+    )
+
+
+def opening_money(row: Row) -> Opening:
+    """Read from a TradingAccount row what the day began with."""
+    return Opening(row["PreBalance"], row["Deposit"], row["Withdraw"])
+
+
+def margin_rates(row: Row) -> tuple[Rate, Rate]:
+    """Read an InstrumentMarginRate row: long and short."""
+    return (
+        Rate(row["LongMarginRatioByMoney"], row["LongMarginRatioByVolume"]),
+        Rate(row["ShortMarginRatioByMoney"], row["ShortMarginRatioByVolume"]),
+    )
+
+
+def commission_rates(row: Row) -> tuple[Rate, Rate, Rate]:
+    """Read an InstrumentCommissionRate row: open, close and close today."""
+    return (
+        Rate(row["OpenRatioByMoney"], row["OpenRatioByVolume"]),
+        Rate(row["CloseRatioByMoney"], row["CloseRatioByVolume"]),
+        Rate(row["CloseTodayRatioByMoney"], row["CloseTodayRatioByVolume"]),
+    )
+
+
+def margin_by_side(row: Row) -> bool:
+    """Tell from an Instrument row whether margin is asked of the larger side alone."""
+    return bool(row["MaxMarginSideAlgorithm"] == "1")
+
+
+def settlement_margin(row: Row) -> bool:
+    """Tell from a BrokerTradingParams row whether margin of today's lots counts from the settlement price."""
+    return bool(row["MarginPriceType"] == "1")

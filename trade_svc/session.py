@@ -1,100 +1,161 @@
 """The life of the link: log in, load the day, agree with the broker, trade; again after each break.
 
-No order goes out before the orders, trades and positions that the broker reports agree with ours.
+No order goes out before the orders, trades, positions and money that the broker reports agree with
+ours. What does not agree after a few tries halts trading until somebody calls Reconcile.
 """
 
 import asyncio
 import logging
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from arbig.ctp.errors import CtpError, DisconnectedError
+from arbig.ctp.spi import Push
 from arbig.trade.v1 import trade_pb2 as pb
-from trade_svc.gateway import Gateway, Login
-from trade_svc.instruments import Instruments
-from trade_svc.reports import account_message, detail_row, instrument_message
-from trade_svc.trader import Trader
+from trade_svc.gateway import Gateway
+from trade_svc.reports import commission_rates, instrument_message, margin_by_side, margin_rates, settlement_margin
+from trade_svc.terms import Rates
+from trade_svc.trader import Login, Trader
+from trade_svc.trading import Trading
 
 log = logging.getLogger(__name__)
 
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0
 # Trades move the money at once; prices move the profit of what is open all the time.
 ACCOUNT_SECONDS = 5.0
-DISAGREE_SECONDS = 1.0
+# A fill between two queries passes by itself; anything else needs the operator.
+TRIES, AGAIN_SECONDS = 3, 1.0
+# No answer for so long is none: the order is UNKNOWN, and asked about.
+OVERDUE_SECONDS = 10
 
 
-async def keep_session(trader: Trader, gateway: Gateway, instruments: Instruments) -> None:
-    """Hold the session, for ever; only a refused login that repeating would make worse ends the tries."""
-    client = gateway.client
-    backoff = FIRST_BACKOFF
-    while True:
-        await client.connected()
-        trader.set_readiness(pb.READINESS_CONNECTED, "logging in")
+class Session:
+    """The link of one account, and what it knows of the broker's rates."""
+
+    def __init__(self, trading: Trading, gateway: Gateway) -> None:
+        self.account_stale = asyncio.Event()
+        self.trading = trading
+        self._trader: Trader = trading.trader
+        self._gateway = gateway
+        self._client = gateway.client
+        self._rates = Rates()
+        self._agreeing = asyncio.Lock()
+
+    def on_push(self, push: Push) -> None:
+        """Take in one callback; what it changed may have moved the money."""
+        if self.trading.on_push(push):
+            self.account_stale.set()
+
+    async def keep(self) -> None:
+        """Hold the session, for ever; only a refused login that repeating would make worse ends the tries."""
+        backoff = FIRST_BACKOFF
+        while True:
+            await self._client.connected()
+            self._trader.set_readiness(pb.READINESS_CONNECTED, "logging in")
+            try:
+                login = await self._login()
+                if login is None:
+                    return
+                backoff = FIRST_BACKOFF
+                await self._trade(login)
+                why = self._client.down_reason
+            except DisconnectedError as error:
+                why = str(error)
+            except (CtpError, TimeoutError) as error:
+                why = str(error) or "the front did not answer"
+            self._trader.set_readiness(pb.READINESS_DISCONNECTED, why)
+            self.trading.end_session()
+            if self._client.up:  # refused or unanswered, not broken: leave the front some time
+                await asyncio.sleep(backoff)
+                backoff = min(2 * backoff, LAST_BACKOFF)
+
+    async def _login(self) -> Login | None:
+        """Log in; None if the front refused for good."""
         try:
-            login = await _login(trader, gateway)
-            if login is None:
-                return
-            backoff = FIRST_BACKOFF
-            await _trade(trader, gateway, instruments, login)
-            why = client.down_reason
-        except DisconnectedError as error:
-            why = str(error)
-        except (CtpError, TimeoutError) as error:
-            why = str(error) or "the front did not answer"
-        trader.end_session()
-        trader.set_readiness(pb.READINESS_DISCONNECTED, why)
-        if client.up:  # refused or unanswered, not broken: leave the front some time
-            await asyncio.sleep(backoff)
-            backoff = min(2 * backoff, LAST_BACKOFF)
+            login = await self._gateway.login()
+        except CtpError as error:
+            if error.transient or error.error_id < 0:
+                raise
+            self._trader.set_readiness(pb.READINESS_LOCKED_OUT, str(error))
+            return None
+        self._trader.begin_session(login)
+        log.info("logged in", extra={"front": "trade", "day": login.trading_day, "session": login.session_id})
+        return login
 
+    async def _trade(self, login: Login) -> None:
+        """Load the day and agree, then keep things fresh until the link breaks."""
+        self._trader.set_readiness(pb.READINESS_SETTLEMENT_UNCONFIRMED, "confirming the settlement")
+        await self._gateway.confirm_settlement(login.trading_day)
+        self._trader.set_readiness(pb.READINESS_LOADING, "reading instruments and rates")
+        await self._load_instruments()
+        await self._load_rates()
+        await self.agree()
+        broken = asyncio.create_task(self._client.disconnected())
+        try:
+            while not broken.done():
+                await self._look_after()
+                self.account_stale.clear()
+                stale = asyncio.create_task(self.account_stale.wait())
+                await asyncio.wait({stale, broken}, timeout=ACCOUNT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                stale.cancel()
+        finally:
+            broken.cancel()
 
-async def _login(trader: Trader, gateway: Gateway) -> Login | None:
-    """Log in; None if the front refused for good."""
-    try:
-        login = await gateway.login()
-    except CtpError as error:
-        if error.transient or error.error_id < 0:
-            raise
-        trader.set_readiness(pb.READINESS_LOCKED_OUT, str(error))
-        return None
-    trader.begin_session(gateway, login)
-    log.info("logged in", extra={"front": "trade", "day": login.trading_day, "session": login.session_id})
-    return login
+    async def _look_after(self) -> None:
+        """Refresh the money, ask for a rate that is missing, and look into what is not known."""
+        lost = not self._trader.portfolio.loaded and self._trader.readiness != pb.READINESS_HALTED
+        unknown = self.trading.look_for_overdue(OVERDUE_SECONDS)
+        # What is unknown is looked for quietly: what is known may trade on meanwhile.
+        if lost or (unknown and (await self.trading.agree()).differences):
+            await self.agree()
+        else:
+            await self.trading.refresh_account()
+        if not self._rates.settlement_margin_known:
+            for row in await self._gateway.broker_parameters():
+                self._rates.settlement_margin = settlement_margin(row)
+            self._rates.settlement_margin_known = True
+            self._use_rates()
+        if symbol := next((one for one in self._wanted() if one not in self._trader.terms), ""):
+            await self._load_rates(symbol)
 
+    async def agree(self) -> pb.Reconciliation:
+        """Compare with the broker until that agrees, a few times; then trading goes on, or is halted."""
+        async with self._agreeing:
+            self._trader.set_readiness(pb.READINESS_RECONCILING, "comparing orders, trades, positions and money")
+            for again in range(TRIES):
+                if again:
+                    await asyncio.sleep(AGAIN_SECONDS)
+                found = await self.trading.agree()
+                if not found.differences:
+                    self._trader.set_readiness(pb.READINESS_READY, "")
+                    return found
+            texts = [f"{one.what}: ours {one.ours}, the broker's {one.broker}" for one in found.differences]
+            self._trader.set_readiness(pb.READINESS_HALTED, f"the broker disagrees: {'; '.join(texts)}")
+            return found
 
-async def _trade(trader: Trader, gateway: Gateway, instruments: Instruments, login: Login) -> None:
-    """Load the day, then keep the money fresh until the link breaks."""
-    trader.set_readiness(pb.READINESS_LOADING, "reading instruments, orders, trades, positions and money")
-    rows = await gateway.instruments()
-    instruments.load(one for one in map(instrument_message, rows) if one)
-    await gateway.confirm_settlement(login.trading_day)
-    broken = asyncio.create_task(gateway.client.disconnected())
-    try:
-        while not broken.done():
-            if not trader.loaded:
-                await _load(trader, gateway)
-            trader.account_stale.clear()
-            now = Timestamp()
-            now.GetCurrentTime()
-            trader.load_account(account_message(await gateway.account(), now))
-            if trader.loaded:
-                trader.set_readiness(pb.READINESS_READY, "")
-            stale = asyncio.create_task(trader.account_stale.wait())
-            await asyncio.wait({stale, broken}, timeout=ACCOUNT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            stale.cancel()
-    finally:
-        broken.cancel()
+    # What is traded, and at which rates.
 
+    async def _load_instruments(self) -> None:
+        rows = await self._gateway.instruments()
+        self._trader.instruments.load(one for one in map(instrument_message, rows) if one)
+        self._rates.one_side = {row["InstrumentID"] for row in rows if margin_by_side(row)}
 
-async def _load(trader: Trader, gateway: Gateway) -> None:
-    """Read orders, trades and lots until they agree with what we reckon."""
-    while True:
-        trader.load_orders(await gateway.orders())
-        trader.load_trades(await gateway.trades())
-        details = [detail_row(row) for row in await gateway.position_details()]
-        differences = trader.load_positions(details)
-        if not differences:
-            return
-        # A fill between two queries passes by itself; anything else needs the operator.
-        trader.set_readiness(pb.READINESS_LOADING, f"positions disagree: {'; '.join(differences)}")
-        await asyncio.sleep(DISAGREE_SECONDS)
+    async def _load_rates(self, symbol: str = "") -> None:
+        """Ask for the rates of an instrument; without one, of all that the broker gives at once."""
+        for row in await self._gateway.margin_rates(symbol):
+            self._rates.margins[row["InstrumentID"]] = margin_rates(row)
+        for row in await self._gateway.commission_rates(symbol):
+            self._rates.commissions[row["InstrumentID"]] = commission_rates(row)
+        self._use_rates()
+
+    def _use_rates(self) -> None:
+        trader = self._trader
+        for symbol, instrument in trader.instruments.by_symbol.items():
+            tick, _ = trader.ticks.get(symbol, (None, 0))
+            settlement = tick.pre_settlement_price if tick and tick.HasField("pre_settlement_price") else None
+            if terms := self._rates.terms(instrument, settlement):
+                trader.terms[symbol] = terms
+
+    def _wanted(self) -> list[str]:
+        """Give the instruments whose rates matter, the most pressing first."""
+        held = [key.symbol for key in self._trader.portfolio.positions.holdings]
+        quoted = list(self._trader.ticks)
+        return [symbol for symbol in held + quoted if symbol in self._trader.instruments.by_symbol]
