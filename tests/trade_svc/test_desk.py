@@ -34,7 +34,8 @@ def request(**changed: Any) -> pb.SubmitOrderRequest:
 
 def check(asked: pb.SubmitOrderRequest) -> None:
     desk.check_request(asked)
-    desk.check_instrument(asked, AU if asked.symbol == AU.symbol else None, TICK)
+    instrument = desk.known_instrument(asked.symbol, AU if asked.symbol == AU.symbol else None)
+    desk.check_instrument(desk.new_order(asked), instrument, TICK)
 
 
 def test_a_good_order_passes() -> None:
@@ -105,7 +106,7 @@ def test_the_same_id_with_other_content_is_refused(changed: dict[str, Any]) -> N
 
 def test_limits_are_not_checked_without_a_tick() -> None:
     """The exchange checks them again."""
-    desk.check_instrument(request(price=999.98), AU, None)
+    desk.check_instrument(desk.new_order(request(price=999.98)), AU, None)
 
 
 @pytest.mark.parametrize("state", [pb.ORDER_STATE_FILLED, pb.ORDER_STATE_CANCELLED, pb.ORDER_STATE_REJECTED])

@@ -98,8 +98,8 @@ async def test_a_restart_recalls_the_last_day_and_what_is_not_final(tmp_path: Pa
         old_done = order(2, pb.ORDER_STATE_FILLED, "20261120")
         await journal.append([old_open, old_done, order(3, pb.ORDER_STATE_FILLED)])
     with journal_in(tmp_path) as journal:
-        orders, _ = journal.recall()
-        assert sorted(one.client_order_id for one in orders) == ["o1", "o3"]
+        recalled = journal.recall("sim")
+        assert sorted(one.client_order_id for one in recalled.orders) == ["o1", "o3"]
 
 
 async def test_what_is_appended_is_a_copy(tmp_path: Path) -> None:

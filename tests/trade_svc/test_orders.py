@@ -46,6 +46,7 @@ def report(status: str, traded: int = 0, submit: str = "3", **changed: Any) -> O
         submit_status=submit,
         traded=traded,
         text="",
+        cancelled_by="",
         order=pb.Order(symbol="au2604", volume=10, trading_day=DAY, exchange="SHFE"),
     )
     return base._replace(**changed)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arbig.trade.v1 import trade_pb2 as pb
-from trade_svc.positions import PositionError, Positions, SideKey, count
+from trade_svc.positions import Free, PositionError, Positions, SideKey, average, count
 from trade_svc.reports import DetailRow
 
 DAY = "20261123"
@@ -21,25 +21,25 @@ def trade(offset: pb.Offset.ValueType, volume: int, price: float = 800.0, exchan
 
 
 def row(open_date: str, volume: int, closed: int = 0, price: float = 790.0) -> DetailRow:
-    return DetailRow("au2604", "SHFE", pb.POSITION_SIDE_LONG, open_date, "1", price, volume, closed)
+    return DetailRow("au2604", "SHFE", pb.POSITION_SIDE_LONG, open_date, "1", price, price + 5, volume, closed)
 
 
 def held(positions: Positions, key: SideKey = LONG) -> tuple[int, int]:
-    holding = positions.holdings[key]
+    holding = positions.holding(key)
     return count(holding.yesterday), count(holding.today)
 
 
 def test_the_day_begins_with_what_earlier_days_left() -> None:
     """Lots closed today are added back: the day's trades will take them again."""
     positions = Positions()
-    positions.begin([row("20261120", 2, closed=1), row(DAY, 5)], DAY)
+    positions.begin([row("20261120", 2, closed=1), row(DAY, 5)], [], DAY)
     assert held(positions) == (3, 0)
 
 
 def test_at_shfe_a_close_takes_yesterdays_lots_and_close_today_todays() -> None:
     """The exchange keeps them apart."""
     positions = Positions()
-    positions.begin([row("20261120", 3)], DAY)
+    positions.begin([row("20261120", 3)], [], DAY)
     positions.apply(trade(pb.OFFSET_OPEN, 2))
     positions.apply(trade(pb.OFFSET_CLOSE, 1))
     positions.apply(trade(pb.OFFSET_CLOSE_YESTERDAY, 1))
@@ -51,7 +51,7 @@ def test_elsewhere_a_close_takes_the_oldest_lots_first() -> None:
     """CZCE knows no today."""
     positions = Positions()
     key = SideKey("AP010", "CZCE", pb.POSITION_SIDE_LONG)
-    positions.begin([DetailRow(*key[:2], key.side, "20261120", "1", 7000.0, 1, 0)], DAY)
+    positions.begin([DetailRow(*key[:2], key.side, "20261120", "1", 7000.0, 7000.0, 1, 0)], [], DAY)
     for offset, volume in ((pb.OFFSET_OPEN, 2), (pb.OFFSET_CLOSE, 2)):
         one = trade(offset, volume, exchange="CZCE")
         one.symbol = "AP010"
@@ -73,8 +73,7 @@ def test_the_open_price_is_that_of_the_lots_still_held() -> None:
     positions.apply(trade(pb.OFFSET_OPEN, 1, 800.0))
     positions.apply(trade(pb.OFFSET_OPEN, 1, 810.0))
     positions.apply(trade(pb.OFFSET_CLOSE_TODAY, 1))
-    (message,) = positions.messages("sim", DAY, [])
-    assert message.open_price == 810.0
+    assert average(positions.holdings[LONG].lots, "open_price") == 810.0
 
 
 def test_a_working_close_freezes_its_lots() -> None:
@@ -91,20 +90,16 @@ def test_a_working_close_freezes_its_lots() -> None:
         state=pb.ORDER_STATE_PARTIALLY_FILLED,
         trading_day=DAY,
     )
-    (message,) = positions.messages("sim", DAY, [closing])
-    assert (message.today_frozen, message.yesterday_frozen) == (2, 0)
-    closing.trading_day = "20261120"
-    (message,) = positions.messages("sim", DAY, [closing])
-    assert message.today_frozen == 0  # it was good for its own day
+    assert positions.free(LONG, [closing]) == Free(yesterday=0, today=3)
 
 
 def test_each_difference_from_the_broker_is_named() -> None:
     """Nothing is traded before they agree."""
     positions = Positions()
-    positions.begin([row("20261120", 2)], DAY)
+    positions.begin([row("20261120", 2)], [], DAY)
     assert not positions.differences([row("20261120", 2)], DAY)
     (line,) = positions.differences([row("20261120", 2), row(DAY, 1)], DAY)
-    assert "au2604 long" in line
+    assert (line.what, line.ours, line.broker) == ("position au2604 LONG today", "0", "1")
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 9)), max_size=30))
