@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from arbig.channel import open_channel
 from arbig.config import PORTS
@@ -158,6 +159,13 @@ class Clients:
         )
         reply: trade_pb2.SubmitOrderResponse = await self.trade.SubmitOrder(request, timeout=5)
         return reply.order
+
+    async def limit(self, **values: Any) -> None:
+        """Change risk limits."""
+        request = trade_pb2.UpdateRiskLimitsRequest(
+            limits=trade_pb2.RiskLimits(**values), update_mask=FieldMask(paths=list(values))
+        )
+        await self.trade.UpdateRiskLimits(request, timeout=5)
 
     async def order(self, order_id: str) -> trade_pb2.Order:
         """Give an order as it is now."""

@@ -76,13 +76,20 @@ def test_an_unwritable_data_directory_is_named() -> None:
     assert "data directory /proc/arbig" in done.stderr
 
 
+FRONT = "tcp://127.0.0.1:1"
+LIVE = {"ARBIG_MODE": "live", "ARBIG_CTP__MARKET_FRONT": FRONT, "ARBIG_CTP__TRADE_FRONT": FRONT}
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
         ({"ARBIG_STORE__DATABSE": "x"}, "ARBIG_STORE__DATABSE"),
         ({"ARBIG_PORT_BASE": "70000"}, "port_base"),
         ({"ARBIG_FRONT__SPEED": "2"}, "front.speed"),
-        ({"ARBIG_MODE": "live"}, "mode: live"),
+        ({"ARBIG_MODE": "live"}, "mode: live trading needs ctp.market_front, ctp.trade_front, trade.limits"),
+        ({**LIVE, "ARBIG_TRADE__LIMITS": "none.toml"}, "mode: live trading needs ARBIG_LIVE=sim001 in the environment"),
+        ({**LIVE, "ARBIG_TRADE__LIMITS": "none.toml", "ARBIG_LIVE": "sim002"}, "mode: live trading needs ARBIG_LIVE"),
+        ({**LIVE, "ARBIG_TRADE__LIMITS": "none.toml", "ARBIG_LIVE": "sim001"}, "none.toml cannot be read"),
         ({"ARBIG_STORE__REDIS": "redis://host/0?password=x"}, "store.redis: Value error, a password in its query"),
     ],
 )

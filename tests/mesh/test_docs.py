@@ -19,7 +19,7 @@ from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from tests.mesh.harness import REPOSITORY, Mesh
 from tests.servers import PASSWORD, Server, free_base, start_mariadb
 
-DOCUMENTS = ["README.md", "docs/operations.md", "docs/storage.md", "web_bridge/README.md"]
+DOCUMENTS = ["README.md", "docs/operations.md", "docs/storage.md", "docs/trading.md", "web_bridge/README.md"]
 _BLOCK = re.compile(r"```(sh|python)\n(.*?)```", re.DOTALL)
 
 

@@ -51,16 +51,13 @@ async def test_an_order_there_and_back(mesh: Mesh) -> None:
     symbol = grpcurl(mesh.address("market"), "arbig.market.v1.MarketService/ListInstruments")["instruments"][1][
         "symbol"
     ]
-    tick = grpcurl(mesh.address("market"), "arbig.market.v1.MarketService/GetSnapshot", {"symbols": [symbol]})["ticks"][
-        0
-    ]
     number = uuid.uuid4().hex
     order = {
         "client_order_id": f"open-{number}",
         "symbol": symbol,
         "direction": "DIRECTION_BUY",
         "offset": "OFFSET_OPEN",
-        "price": tick["upper_limit_price"],
+        "type": "ORDER_TYPE_MARKET",
         "volume": 2,
     }
     sent = grpcurl(trade, "arbig.trade.v1.TradeService/SubmitOrder", order)["order"]
@@ -91,7 +88,7 @@ async def test_an_order_there_and_back(mesh: Mesh) -> None:
         "direction": "DIRECTION_SELL",
         "offset": "OFFSET_CLOSE_TODAY",
     }
-    grpcurl(trade, "arbig.trade.v1.TradeService/SubmitOrder", {**closing, "price": tick["lower_limit_price"]})
+    grpcurl(trade, "arbig.trade.v1.TradeService/SubmitOrder", closing)
 
     async def closed() -> bool:
         found = grpcurl(trade, "arbig.trade.v1.TradeService/GetOrder", {"client_order_id": f"close-{number}"})["order"]

@@ -4,8 +4,10 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
+from grpc.aio import AioRpcError
 from playwright.async_api import Page, async_playwright, expect
 
+from arbig.market.v1.market_pb2 import GetSnapshotRequest
 from arbig.store.v1 import store_pb2
 from tests.mesh.harness import Clients, Mesh, until
 from tests.web_bridge.test_page import ARGUMENTS, CHROMIUM
@@ -66,3 +68,21 @@ async def test_an_order_sent_elsewhere_shows_and_is_cancelled_from_the_page(page
     await expect(row.get_by_test_id("order-state")).to_have_attribute("data-state", "ACCEPTED", timeout=15_000)
     await row.get_by_test_id("order-cancel").click()
     await expect(row.get_by_test_id("order-state")).to_have_attribute("data-state", "CANCELLED", timeout=15_000)
+
+
+async def test_stop_halts_trading_and_cancels_what_rests(page: Page, services: Clients) -> None:
+    """Pressed twice, so that no slip does it; then nothing is sent until somebody lets it go on."""
+    await first_symbol(page)
+    name = f"stopped-{uuid.uuid4().hex}"
+    tick = (await services.market.GetSnapshot(GetSnapshotRequest())).ticks[0]
+    await services.submit(name, tick.symbol, tick.lower_limit_price)
+    row = page.get_by_test_id(f"order-row-{name}")
+    await expect(row.get_by_test_id("order-state")).to_have_attribute("data-state", "ACCEPTED", timeout=15_000)
+    await page.get_by_test_id("stop").click()
+    await expect(page.get_by_test_id("stop")).to_have_text("Stop and cancel all?")
+    await page.get_by_test_id("stop").click()
+    await expect(row.get_by_test_id("order-state")).to_have_attribute("data-state", "CANCELLED", timeout=15_000)
+    with pytest.raises(AioRpcError, match="trading is halted"):
+        await services.submit(uuid.uuid4().hex, tick.symbol, tick.lower_limit_price)
+    await page.get_by_test_id("go-on").click()
+    await expect(page.get_by_test_id("stop")).to_be_visible(timeout=15_000)

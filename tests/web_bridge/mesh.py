@@ -94,6 +94,9 @@ class FakeTrade:
         self.replies.set()
         self.trading_day = "20251124"
 
+    def __getattr__(self, name: str) -> Any:
+        return _not_here
+
     def publish(self, key: str, **item: Any) -> None:
         """Write an event."""
         event = trade.Event(seq=self.feed.head + 1, **item)

@@ -30,6 +30,16 @@ export function cancel(order: Order): Promise<{ order: Order }> {
   return socket.call(`${TRADE}/CancelOrder`, { clientOrderId: order.clientOrderId, accountId: order.accountId });
 }
 
+export async function emergencyStop(): Promise<void> {
+  await socket.call(`${TRADE}/EmergencyStop`, { reason: "stopped on the page" });
+  await askTrade();
+}
+
+export async function goOn(): Promise<void> {
+  await socket.call(`${TRADE}/SetTradingState`, { state: "ACTIVE", reason: "let go on, on the page" });
+  await askTrade();
+}
+
 export function start(): void {
   socket.onState = (open) => {
     store.connected.value = open;

@@ -1,11 +1,14 @@
 // The bar on top: what money there is, and how fresh and how whole everything on the page is.
 
 import { useEffect, useState } from "preact/hooks";
+import { emergencyStop, goOn } from "./desk";
 import { age, money, signed, trend } from "./format";
 import { type Word, language, named, t } from "./i18n";
 import { account, connected, lastTickAt, links, status, storage } from "./store";
 
 const REFRESH_MS = 200;
+// After it, a first press on Stop is forgotten.
+const SURE_MS = 3_000;
 const LATE_MS = 2_000;
 const STALE_MS = 6_000;
 
@@ -16,6 +19,7 @@ export function Header() {
       <span class="brand">ARBIG</span>
       {mode && <span class={`badge ${mode}`}>{named(mode)}</span>}
       <Money />
+      <Stop />
       <div class="links">
         <DataAge />
         <Lamp name="linkBridge" up={connected.value} why={connected.value ? "" : t("reconnecting")} />
@@ -55,6 +59,31 @@ function Figure(props: { name: Word; value: string; tone?: string; testid?: stri
         {props.value}
       </dd>
     </div>
+  );
+}
+
+// Pressed twice it halts trading and cancels every working order.
+function Stop() {
+  const [asked, setAsked] = useState(false);
+  useEffect(() => {
+    if (!asked) return;
+    const timer = setTimeout(() => setAsked(false), SURE_MS);
+    return () => clearTimeout(timer);
+  }, [asked]);
+  const state = status.value?.tradingState;
+  if (!state || state === "UNSPECIFIED") return null;
+  if (state === "HALTED") {
+    return (
+      <button class="quiet" data-testid="go-on" title={status.value?.tradingStateReason} onClick={() => void goOn()}>
+        {t("HALTED")} · {t("goOn")}
+      </button>
+    );
+  }
+  const press = () => (asked ? void emergencyStop().finally(() => setAsked(false)) : setAsked(true));
+  return (
+    <button class="stop" data-testid="stop" onClick={press}>
+      {t(asked ? "stopSure" : "stop")}
+    </button>
   );
 }
 

@@ -87,6 +87,9 @@ export interface TradeStatus {
   reason: string;
   mode: string;
   tradingDay: string;
+  // Which orders are let through; absent while that is not known.
+  tradingState?: string;
+  tradingStateReason?: string;
 }
 
 export interface StoreStatus {
