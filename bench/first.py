@@ -1,4 +1,4 @@
-"""Ticks a second from the vendor's library to a Python follower, and how long an order takes.
+"""Ticks a second from the vendor's library to a Python follower.
 
     python -m bench.first [--json]
 
@@ -6,26 +6,21 @@ The peer is a bare uvloop socket that carries the same bytes, one tick a write.
 """
 
 import asyncio
-import contextlib
 import tempfile
 import time
-import uuid
 from collections import defaultdict
 from pathlib import Path
 
-import grpc
 import uvloop
 
 from arbig.fanout import element
 from arbig.front.v1 import front_pb2
 from arbig.market.v1 import market_pb2
 from arbig.stream.v1.stream_pb2 import Cursor
-from arbig.trade.v1 import trade_pb2
-from bench.report import quantile, report
-from tests.mesh.harness import Clients, clients, recorded_day, running
+from bench.report import report
+from tests.mesh.harness import clients, recorded_day, running
 
 REPETITIONS = 5
-ORDERS = 300
 
 
 async def mesh_ticks(directory: Path, day: Path) -> tuple[float, list[bytes]]:
@@ -75,33 +70,6 @@ async def raw_ticks(elements: list[bytes]) -> float:
     return len(elements) / took
 
 
-async def order_times(services: Clients) -> tuple[list[float], list[float]]:
-    """Send orders that rest, one after the other; give ms to the reply and to the exchange's answer."""
-    snapshot = await services.market.GetSnapshot(market_pb2.GetSnapshotRequest())
-    tick = snapshot.ticks[0]
-    events = services.trade.SubscribeEvents(trade_pb2.SubscribeEventsRequest())
-    replies, acknowledged = [], []
-
-    async def wait_for(name: str, state: trade_pb2.OrderState.ValueType) -> None:
-        while True:
-            reply = await events.read()
-            if any(one.order.client_order_id == name and one.order.state == state for one in reply.events):
-                return
-
-    for _ in range(ORDERS):
-        name = uuid.uuid4().hex
-        began = time.perf_counter()
-        await services.submit(name, tick.symbol, tick.lower_limit_price)
-        replies.append((time.perf_counter() - began) * 1e3)
-        await wait_for(name, trade_pb2.ORDER_STATE_ACCEPTED)
-        acknowledged.append((time.perf_counter() - began) * 1e3)
-        with contextlib.suppress(grpc.aio.AioRpcError):
-            await services.trade.CancelOrder(trade_pb2.CancelOrderRequest(client_order_id=name))
-        await wait_for(name, trade_pb2.ORDER_STATE_CANCELLED)
-    events.cancel()
-    return replies, acknowledged
-
-
 async def main() -> None:
     """Measure and report."""
     figures: defaultdict[str, list[float]] = defaultdict(list)
@@ -114,13 +82,6 @@ async def main() -> None:
             figures["ticks_per_s"].append(rate)
             figures["raw_ticks_per_s"].append(raw)
             figures["ticks_vs_raw"].append(rate / raw)
-        with running(root / "orders", "--redis", "none", "--no-edge") as mesh:
-            async with clients(mesh) as services:
-                for _ in range(REPETITIONS):
-                    replies, acknowledged = await order_times(services)
-                    for key, values in (("submit", replies), ("acknowledged", acknowledged)):
-                        figures[f"{key}_p50_ms"].append(quantile(values, 0.5))
-                        figures[f"{key}_p99_ms"].append(quantile(values, 0.99))
     report("first", REPETITIONS, figures)
 
 
