@@ -49,11 +49,11 @@ async def bare(settings: Settings) -> AsyncIterator[Any]:
 
 
 def write_file(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as LOAD DATA reads them."""
+    """Write rows as LOAD DATA reads them; what a row does not have is NULL."""
     names = list(columns)
     with path.open("w") as file:
         for row in rows:
-            file.write("\t".join(_cell(row[name]) for name in names) + "\n")
+            file.write("\t".join(_cell(row.get(name)) for name in names) + "\n")
 
 
 def _cell(value: Any) -> str:
