@@ -89,6 +89,7 @@ class Journal:
             raise ConfigError(f"the journal {path} cannot be used: {error}") from error
         self.feed = Feed(epoch[0], RING, head=head, archive=self._archive)
         self._seq = head
+        self._unwritten = 0  # calls of append whose events are still on their way to the disk
         self._writer = threading.Thread(target=self._write_all, name="journal-writer")
         self._writer.start()
 
@@ -105,6 +106,7 @@ class Journal:
         """
         write = _Write([self._entry(body) for body in bodies], self._loop.create_future())
         self._queue.put(write)
+        self._unwritten += 1
         return write.done
 
     def _entry(self, body: Body) -> _Entry:
@@ -149,6 +151,7 @@ class Journal:
                     self._db.execute("INSERT OR REPLACE INTO states VALUES (?, ?)", state)
 
     def _committed(self, writes: list[_Write]) -> None:
+        self._unwritten -= len(writes)
         for write in writes:
             for entry in write.entries:
                 self.feed.append(entry.body.account_id, element(entry.data))
@@ -194,7 +197,8 @@ class Journal:
             )
             return pb.Order.FromString(row[0]) if row else None
 
-        await self.append([])  # what memory has forgotten meanwhile may still be on its way to the disk
+        if self._unwritten:
+            await self.append([])  # what memory has forgotten meanwhile may still be on its way to the disk
         return await self._loop.run_in_executor(self._reader, find)
 
     def recall(self, account_id: str) -> Recalled:
