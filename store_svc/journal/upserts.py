@@ -10,7 +10,7 @@ from functools import cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Dialect, Table
+from sqlalchemy import Boolean, Dialect, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store_svc.tables.columns import Money
@@ -31,10 +31,11 @@ class Upsert:
 
     def tuples(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
         """Give the rows as the driver takes them."""
-        return [self._tuple(row) for row in rows]
+        picked = map(self._pick, rows)
+        return [self._as_bound(values) for values in picked] if self._bound else list(picked)
 
-    def _tuple(self, row: Row) -> tuple[Any, ...]:
-        values = list(self._pick(row))
+    def _as_bound(self, picked: tuple[Any, ...]) -> tuple[Any, ...]:
+        values = list(picked)
         for place, bind in self._bound:
             values[place] = bind(values[place])
         return tuple(values)
@@ -61,6 +62,6 @@ def _otherwise(table: Table, columns: Sequence[str], dialect: Dialect) -> str:
 
 def _bind(table: Table, name: str, dialect: Dialect) -> Callable[[Any], Any] | None:
     kind = table.c[name].type
-    if isinstance(kind, Money) and dialect.name != "sqlite":
-        return None  # MySQL is told the decimal as it is, and there are many
+    if isinstance(kind, Boolean) or (isinstance(kind, Money) and dialect.name != "sqlite"):
+        return None  # the driver takes the value as it is, and there are many
     return kind.dialect_impl(dialect).bind_processor(dialect)

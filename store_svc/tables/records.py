@@ -45,27 +45,19 @@ class Record(Generic[M]):
         self.key = [column.name for column in table.primary_key]
         # The columns that say which event the row first came with; none where nobody asks.
         self.first = ("epoch", seq) if seq else ()
-        self._fields = [_Field(field, table) for field in message.DESCRIPTOR.fields]
-        self._names = [field.name for field in self._fields]
-        self._restored = [(field.name, field.restore) for field in self._fields if field.restore]
-        self._texts = [(field.name, field.longest) for field in self._fields if field.longest]
-        self._keys = [name for name, longest in self._texts if longest and name in self.key]
-        self._always = [(field.name, field.keep) for field in self._fields if field.keep and not field.optional]
-        self._optional = [(field.name, field.keep or _as_it_is) for field in self._fields if field.optional]
+        fields = [_Field(field, table) for field in message.DESCRIPTOR.fields]
+        self._names = [field.name for field in fields]
+        # By descriptor, as a message lists its fields.
+        self._kept = {field.described: (field.name, field.keep) for field in fields}
+        self._restored = [(field.name, field.restore) for field in fields if field.restore]
+        self._empty: Row = {field.name: field.empty for field in fields}
 
     def row(self, message: M) -> Row:
         """Give the row of the message; raises Unstorable."""
-        row = {name: getattr(message, name) for name in self._names}
-        for name, longest in self._texts:
-            if len(row[name]) > longest:
-                raise Unstorable(f"{name} has {len(row[name])} characters, more than {longest}")
-        for name in self._keys:
-            if _BAD_KEY.search(row[name]):
-                raise Unstorable(f"{name} {row[name]!r} ends with a blank or has a control character")
-        for name, keep in self._always:
-            row[name] = keep(row[name])
-        for name, keep in self._optional:
-            row[name] = keep(row[name]) if message.HasField(name) else None
+        row = self._empty.copy()
+        for described, value in message.ListFields():
+            name, keep = self._kept[described]
+            row[name] = keep(value) if keep else value
         return row
 
     def from_row(self, row: RowMapping | Row) -> M:
@@ -81,18 +73,23 @@ class _Field:
     """One field: how its value becomes a column's, and back."""
 
     def __init__(self, field: Any, table: Table) -> None:
-        column = table.c[field.name].type
-        self.name = field.name
-        self.optional = field.has_presence
+        column = table.c[field.name]
+        money = isinstance(column.type, Money)
+        self.described = field
+        self.name: str = field.name
+        self._is_key = column.primary_key
         # In characters, on both engines; 0 for what may be as long as it likes.
-        self.longest: int = getattr(column, "length", None) or 0 if field.type == field.TYPE_STRING else 0
-        self._words: dict[int, str] = {}
-        if field.enum_type:
-            self._words = words(field.enum_type)
+        self._longest: int = getattr(column.type, "length", None) or 0
+        self._words = words(field.enum_type) if field.enum_type else {}
         # Makes the column's value; None where it is the field's.
-        self.keep = self._keeper(field, money=isinstance(column, Money))
+        self.keep = self._keeper(field, money=money)
         # Makes the field's value of the column's; None where it is that.
-        self.restore = self._restorer(field, money=isinstance(column, Money))
+        self.restore = self._restorer(field, money=money)
+        # What the column has where the message says nothing.
+        self.empty = None if field.has_presence else self._kept(field.default_value)
+
+    def _kept(self, value: Any) -> Any:
+        return self.keep(value) if self.keep else value
 
     def _keeper(self, field: Any, *, money: bool) -> _Keep | None:
         if field.enum_type:
@@ -103,7 +100,14 @@ class _Field:
             return self._moment
         if field.type == FieldDescriptor.TYPE_DOUBLE:
             return self._amount if money else self._double
-        return None
+        return self._text if field.type == FieldDescriptor.TYPE_STRING and self._longest else None
+
+    def _text(self, value: str) -> str:
+        if len(value) > self._longest:
+            raise Unstorable(f"{self.name} has {len(value)} characters, more than {self._longest}")
+        if self._is_key and _BAD_KEY.search(value):
+            raise Unstorable(f"{self.name} {value!r} ends with a blank or has a control character")
+        return value
 
     def _word(self, number: int) -> str:
         if number not in self._words:
@@ -140,10 +144,6 @@ class _Field:
 def _timestamp(moment: datetime) -> Timestamp:
     since = moment - _EPOCH  # FromDatetime goes by a calendar and takes ten times as long
     return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
 
 
 ACCOUNT = Record(Account, schema.accounts)
