@@ -6,7 +6,7 @@ All three bring the same number of events into the same tables, on the same serv
 - LOAD DATA LOCAL INFILE loads a row for each event, from files that are there already: what the
   server can take. `recorder_vs_final_rows` compares with loading only what the events come to.
 - the bare driver writes the rows that the recorder writes, with its statements and its batches,
-  from values that are there already: what a Python client can send.
+  from values that are there already, as Python has them: what a Python client can send.
 """
 
 import asyncio
@@ -126,7 +126,7 @@ def statements(written: list[dict[str, Rows]], dialect: Dialect) -> Iterator[lis
     """Give what the recorder says to the driver, for each batch."""
     made = {kind: Upsert(record.table, record.first, dialect) for kind, record in RECORDS.items()}
     for kinds in written:
-        yield [(made[kind].statement, made[kind].tuples(rows)) for kind, rows in kinds.items()]
+        yield [(made[kind].statement, list(map(made[kind].pick, rows))) for kind, rows in kinds.items()]
 
 
 async def sent(settings: Settings, database: Database, events: list[tr.Event]) -> float:

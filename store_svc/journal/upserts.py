@@ -6,11 +6,12 @@ MySQL 8's `AS new`, behind which the driver would send row by row.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Boolean, Dialect, Table
+from sqlalchemy import Boolean, DateTime, Dialect, Table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from store_svc.tables.columns import Money
@@ -25,13 +26,14 @@ class Upsert:
         compiled: Any = table.insert().compile(dialect=dialect)
         columns: Sequence[str] = compiled.positiontup
         self.statement = f"{compiled} {_otherwise(table, changing, dialect)}"
-        self._pick = itemgetter(*columns)
+        # What the statement wants of a row, as Python has it.
+        self.pick = itemgetter(*columns)
         bound = [(place, _bind(table, name, dialect)) for place, name in enumerate(columns)]
         self._bound = [(place, bind) for place, bind in bound if bind]
 
     def tuples(self, rows: Sequence[Row]) -> list[tuple[Any, ...]]:
         """Give the rows as the driver takes them."""
-        picked = map(self._pick, rows)
+        picked = map(self.pick, rows)
         return [self._as_bound(values) for values in picked] if self._bound else list(picked)
 
     def _as_bound(self, picked: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -64,4 +66,11 @@ def _bind(table: Table, name: str, dialect: Dialect) -> Callable[[Any], Any] | N
     kind = table.c[name].type
     if isinstance(kind, Boolean) or (isinstance(kind, Money) and dialect.name != "sqlite"):
         return None  # the driver takes the value as it is, and there are many
+    if isinstance(kind, DateTime) and dialect.name == "mysql":
+        return _moment
     return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _moment(value: datetime | None) -> str | None:
+    # The driver's own way takes four times as long.
+    return value.isoformat(" ") if value else None

@@ -29,7 +29,7 @@ Row = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, as a Timestamp gives it
 _Keep = Callable[[Any], Any]
 # MySQL compares keys as if blanks followed: "a" is "a " to it, and "a\t" comes before "a".
-_BAD_KEY = re.compile(r"[\x00-\x1f]| \Z")
+_control = re.compile(r"[\x00-\x1f]").search
 
 
 class Unstorable(Exception):
@@ -105,7 +105,7 @@ class _Field:
     def _text(self, value: str) -> str:
         if len(value) > self._longest:
             raise Unstorable(f"{self.name} has {len(value)} characters, more than {self._longest}")
-        if self._is_key and _BAD_KEY.search(value):
+        if self._is_key and (value.endswith(" ") or _control(value)):
             raise Unstorable(f"{self.name} {value!r} ends with a blank or has a control character")
         return value
 
@@ -117,7 +117,7 @@ class _Field:
     def _moment(self, value: Timestamp) -> datetime:
         try:
             if 0 <= value.nanos < 10**9:
-                return _EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1000)
+                return _EPOCH + timedelta(0, value.seconds, value.nanos // 1000)
         except OverflowError:
             pass
         raise Unstorable(f"{self.name} {value.seconds} s {value.nanos} ns is no time")
