@@ -137,6 +137,10 @@ class Exchange(Matching):
 
         for account in self.accounts.values():
             account.settle(self.instruments.__getitem__, settlement)
+        for symbol, book in self.books.items():
+            # Queries ask for it before the new day shows a price.
+            if book.depth is not None and (price := settlement(symbol)):
+                book.depth = book.depth._replace(pre_settlement=price)
         self.trading_day = next_day
         self.orders.clear()
         self.trades.clear()

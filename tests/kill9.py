@@ -37,10 +37,14 @@ async def loop(kills: int, seed: int, services: list[str]) -> int:
         took = time.monotonic() - began
     ours = {memo_of(name) for name in known}
     unknown = [memo for memo in memos if memo not in ours]
-    lost = set(sent) - known
+    absent = [order for order in orders if not memos[memo_of(order.client_order_id)]]
+    ends = Counter(f"{pb.OrderState.Name(order.state)} ({order.status_text})" for order in absent)
+    # An order may be absent only if the book says that it never came there.
+    lost = (set(sent) - known) | {order.client_order_id for order in absent if order.state != pb.ORDER_STATE_REJECTED}
     twice = [memo for memo, count in memos.items() if count > 1]
     print(f"{kills} kills ({', '.join(f'{name} {victims.count(name)}' for name in services)}) in {took:.0f} s")
     print(f"{len(sent)} orders acknowledged, {len(orders)} in the book, {len(memos)} at the exchange")
+    print(f"{len(absent)} never came there: {dict(ends)}")
     print(f"{len(unknown)} orders at the exchange that the journal does not know")
     print(f"{len(lost)} acknowledged orders lost")
     print(f"{len(twice)} duplicates")

@@ -61,7 +61,7 @@ def at_exchange(order: pb.Order) -> bool:
 
 def derive(order: pb.Order) -> pb.OrderState.ValueType:
     """Give the state that follows from what is known of an order."""
-    if order.filled_volume >= order.volume:
+    if 0 < order.volume <= order.filled_volume:
         return pb.ORDER_STATE_FILLED
     # What the exchange has was not refused, whatever an answer said that it belies.
     if order.refused and not at_exchange(order):

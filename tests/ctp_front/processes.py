@@ -91,6 +91,7 @@ class Library:
     def __init__(self, kind: str, port: int, directory: Path) -> None:
         script = Path(__file__).with_name("vendor_client.py")
         self._sessions: dict[str, Vendor] = {}
+        self._said = 0
         self._process = subprocess.Popen(
             [sys.executable, script, kind, str(port), directory / kind],
             cwd=ROOT,
@@ -109,11 +110,13 @@ class Library:
         self.say({"session": name})
         return made
 
-    def say(self, command: Event) -> None:
-        """Give a command."""
+    def say(self, command: Event) -> int:
+        """Give a command, and its number: that of the request, if it is one."""
         assert self._process.stdin is not None
+        self._said += 1
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
+        return self._said
 
     def close(self) -> int:
         """Release the library, and give the exit status."""
@@ -129,6 +132,7 @@ class Library:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             event = json.loads(line)
+            event["whole"], event["args"] = event["args"], [_what_is_set(arg) for arg in event["args"]]
             self._sessions[event["session"]].events.put(event)
         for session in self._sessions.values():
             session.events.put(None)
@@ -139,6 +143,8 @@ class Vendor:
 
     def __init__(self, library: Library, name: str, user: str) -> None:
         self.seen: list[Event] = []
+        # Who is told each callback as it is read.
+        self.listener: Callable[[Event], None] | None = None
         self.events: queue.Queue[Event | None] = queue.Queue()
         self.user = {"BrokerID": "sim", "UserID": user}
         self.investor = {"BrokerID": "sim", "InvestorID": user}
@@ -146,9 +152,9 @@ class Vendor:
         self._library = library
         self._name = name
 
-    def call(self, name: str, field: str, **values: object) -> None:
-        """Call a Req* method."""
-        self._say({"call": name, "field": field, "values": values})
+    def call(self, name: str, field: str, **values: object) -> int:
+        """Call a Req* method, and give the number of the request."""
+        return self._say({"call": name, "field": field, "values": values})
 
     def symbols(self, name: str, *symbols: str) -> None:
         """Call SubscribeMarketData or its opposite."""
@@ -171,6 +177,8 @@ class Vendor:
             return None
         if got is not None:
             self.seen.append(got)
+            if self.listener:
+                self.listener(got)
         return got
 
     def query(self, name: str, **values: object) -> list[dict[str, Any]]:
@@ -178,7 +186,7 @@ class Vendor:
         self.call(f"ReqQry{name}", f"Qry{name}", **values)
         rows = []
         while True:
-            row, *_, last = self.wait(f"OnRspQry{name}")["args"]
+            row, *_, last = self.wait(f"OnRspQry{name}")["whole"]
             rows += [row] if row is not None else []
             if last:
                 return rows
@@ -210,8 +218,8 @@ class Vendor:
         self.wait("OnRspAuthenticate")
         self.call("ReqUserLogin", "ReqUserLogin", **self.user)
 
-    def order(self, reference: int, price: float, volume: int = 1, **changes: object) -> None:
-        """Insert a limit order, a buy to open unless told otherwise."""
+    def order(self, reference: int, price: float, volume: int = 1, **changes: object) -> int:
+        """Insert a limit order, a buy to open unless told otherwise; give the number of the request."""
         values: dict[str, object] = {
             **self.user,
             **self.investor,
@@ -230,7 +238,7 @@ class Vendor:
             "ForceCloseReason": "0",
             "OrderMemo": f"K{reference}",
         }
-        self.call("ReqOrderInsert", "InputOrder", **{**values, **changes})
+        return self.call("ReqOrderInsert", "InputOrder", **{**values, **changes})
 
     def release(self) -> None:
         """End the session, not its library."""
@@ -240,8 +248,15 @@ class Vendor:
         """Release the library with all its sessions, and give the exit status."""
         return self._library.close()
 
-    def _say(self, command: Event) -> None:
-        self._library.say({"session": self._name, **command})
+    def _say(self, command: Event) -> int:
+        return self._library.say({"session": self._name, **command})
+
+
+def _what_is_set(value: Any) -> Any:
+    """Leave out of a record what nobody set."""
+    if not isinstance(value, dict):
+        return value
+    return {name: one for name, one in value.items() if one not in ("", 0, "\x00")}
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,8 @@ library against a real front; after each step every session has heard exactly wh
 """
 
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,15 @@ import pytest
 
 from arbig.front.v1 import front_pb2 as pb
 from tests.ctp_front.processes import Event, Front, Library, Vendor
+from tests.trade_svc.mirror import Mirror
+from trade_svc.orders import memo_of
 
 FILES = sorted(Path(__file__).with_name("scenarios").glob("*.toml"))
 # When, and at what last price of gold, a story begins.
-BEGIN, LAST, SYMBOL = "10:00:00", 800.0, "au2612"
+BEGIN, SYMBOL = "10:00:00", "au2612"
+BALANCE = 10_000_000.0
+# What is shown where only the time is to go on: what is shown of a book replaces it.
+CLOCK = "AP701"
 EXCHANGES = {"au": "SHFE", "sc": "INE", "m": "DCE", "AP": "CZCE"}
 
 _SIDES = {"buy": "0", "sell": "1"}
@@ -67,15 +73,23 @@ def _is_refused(order: dict[str, Any]) -> bool:
 class Scenario:
     """One file, played by sessions of one account."""
 
-    def __init__(self, path: Path, front: Front, library: Library, account_id: str) -> None:
+    def __init__(
+        self, path: Path, front: Front, library: Library, account_id: str, prices: Mapping[str, float]
+    ) -> None:
         self.account_id = account_id
+        self._prices = prices
         self._story = tomllib.loads(path.read_text())
         self._front = front
         self._library = library
         self._sessions: dict[str, Vendor] = {}
         self._names: dict[int, dict[str, str]] = {}  # of each order: what a cancel takes
         self._orders = 0
+        self._numbers: dict[str, int] = {}  # of each order, by its memo
         self._symbols = {SYMBOL}
+        self._time = BEGIN
+        # What the trade service would make of what session "a" hears.
+        self._mirror = Mirror(account_id, BALANCE)
+        self._missed = False
         self._actions: dict[str, Callable[[Any, Vendor], None]] = {
             "market": lambda value, _: self._market(**value),
             "login": lambda value, _: self._login(value),
@@ -84,8 +98,8 @@ class Scenario:
             "ask": lambda value, session: session.call(f"ReqQry{value}", f"Qry{value}"),
             "fault": lambda value, _: self._fault(value),
             "drop": lambda _value, _session: self._cut("DropConnections", front="FRONT_TRADE", account_id=account_id),
-            "restart": lambda value, _: self._cut("RestartFlow", clear=value == "without its flow"),
-            "change_day": lambda _value, _session: self._cut("ChangeDay"),
+            "restart": lambda value, _: self._restart(value),
+            "change_day": lambda _value, _session: self._change_day(),
         }
 
     # How it is played.
@@ -94,13 +108,16 @@ class Scenario:
         """Play every step and check the end; fails where a session hears anything else."""
         unknown = set(self._story) - {"title", "confirm", "time", "step", "end"}
         assert not unknown, f"what is {unknown}?"
-        self._market(time=self._story.get("time", BEGIN), last=LAST)
+        for symbol, price in self._prices.items():
+            self._mirror.show(symbol, price)
+        self._market(time=self._story.get("time", BEGIN), last=self._prices[SYMBOL])
         self._login("a", confirm=self._story.get("confirm", True))
         if self._story.get("confirm", True):
             self._listen(self._sessions["a"])
         for number, step in enumerate(self._story["step"], 1):
             self._play_step(number, dict(step))
         self._check_end(**self._story.get("end", {}))
+        self._check_mirror()
 
     def leave(self) -> None:
         """Cancel what still rests, and release the sessions."""
@@ -143,13 +160,15 @@ class Scenario:
         return events
 
     def _learn(self, order: dict[str, Any]) -> None:
-        reference = int(order["OrderMemo"].removeprefix("K"))
-        self._names[reference] = {name: order[name] for name in ("InstrumentID", "OrderSysID")}
+        self._names[self._numbers[order["OrderMemo"]]] = {name: order[name] for name in ("InstrumentID", "OrderSysID")}
 
     # What a step may do.
 
     def _market(self, symbol: str = SYMBOL, **shown: Any) -> None:
         self._symbols.add(symbol)
+        self._time = shown.get("time", self._time)
+        if "last" in shown:
+            self._mirror.show(symbol, shown["last"])
         for side in shown.keys() & {"bids", "asks"}:
             shown[side] = [pb.DepthLevel(price=price, volume=volume) for price, volume in shown[side]]
         self._front.command("ShowDepth", symbol=symbol, **shown)
@@ -158,11 +177,15 @@ class Scenario:
         session = self._sessions.get(letter)
         if session is None:
             session = self._sessions[letter] = self._library.session(f"{self.account_id}{letter}", self.account_id)
+            session.listener = self._mirror.hear if letter == "a" else None
             session.await_front()
         session.ask_login()
         answer, info, *_ = session.wait("OnRspUserLogin")["args"]
         if not info.get("ErrorID"):
             session.key = {"FrontID": answer["FrontID"], "SessionID": answer["SessionID"]}
+            if letter == "a":
+                begin = self._mirror.log_in if self._mirror.trader.trading_day else self._mirror.begin
+                begin(answer["TradingDay"], *session.key.values())
             if confirm:
                 session.confirm()
 
@@ -183,8 +206,15 @@ class Scenario:
         values: dict[str, Any] = {"InstrumentID": symbol, "ExchangeID": _exchange(symbol), "Direction": _SIDES[side]}
         values |= {"CombOffsetFlag": _OFFSETS[offset], **_KINDS[kind]}
         minimum = {"VolumeCondition": "2", "MinVolume": least} if least else {}
+        name = f"K{self._orders}"
+        values["OrderMemo"] = memo_of(name)
+        self._numbers[memo_of(name)] = self._orders
         self._names[self._orders] = {"InstrumentID": symbol, "OrderRef": str(self._orders), **session.key}
-        session.order(self._orders, price, volume, **{**values, **minimum, **fields})
+        values |= {**minimum, **fields}
+        request = session.order(self._orders, price, volume, **values)
+        if session is self._sessions["a"]:
+            given = {"OrderRef": str(self._orders), "LimitPrice": price, "VolumeTotalOriginal": volume, **values}
+            self._mirror.send(name, given, request)
 
     def _cancel(self, session: Vendor, named: int | dict[str, str]) -> None:
         values = self._names[named] if isinstance(named, int) else {"InstrumentID": SYMBOL, **named}
@@ -196,6 +226,7 @@ class Scenario:
             self._front.command("Release", account_id=self.account_id)
             return
         assert isinstance(value, dict)
+        self._missed |= value.get("disturbance") == "lose" or value.get("answer") == "unheard"
         enums = {"disturbance": "DISTURBANCE", "callback": "CALLBACK", "answer": "ANSWER", "request": "REQUEST_KIND"}
         fields = {
             name: f"{enums.get(name, 'REFUSAL_FORM')}_{field.upper()}" if isinstance(field, str) else field
@@ -214,6 +245,28 @@ class Scenario:
             session.await_front()
             self._login(letter)
 
+    def _restart(self, how: str) -> None:
+        self._missed |= how == "without its flow"
+        self._cut("RestartFlow", clear=how == "without its flow")
+
+    def _change_day(self) -> None:
+        self._cut("ChangeDay")
+        self._load()
+
+    def _load(self) -> None:
+        """Let the mirror ask for what the trade service asks for after a login: one query a second."""
+        session, answers = self._sessions["a"], []
+        for name in ("Order", "Trade", "InvestorPosition", "InvestorPositionDetail", "TradingAccount"):
+            self._next_second()
+            answers.append(session.query(name))
+        self._next_second()
+        session.seen = [event for event in session.seen if not event["event"].startswith("OnRspQry")]
+        self._mirror.load(*answers[:-1], answers[-1][0])
+
+    def _next_second(self) -> None:
+        now = datetime.fromisoformat(f"2026-01-01T{self._time}") + timedelta(seconds=1)
+        self._market(symbol=CLOCK, time=f"{now:%H:%M:%S}")
+
     # How it ends.
 
     def _check_end(
@@ -225,7 +278,7 @@ class Scenario:
     ) -> None:
         books = self._front.books(self.account_id)
         if orders is not None:
-            assert {order.order_memo.removeprefix("K"): _order_text(order) for order in books.orders} == orders
+            assert {str(self._numbers[order.order_memo]): _order_text(order) for order in books.orders} == orders
         if trades is not None:
             assert [_trade_text(trade) for trade in books.trades] == trades
         if positions is not None:
@@ -233,6 +286,14 @@ class Scenario:
             assert self._queried() == [_held(side) for side in books.positions if side.today or side.yesterday]
         for name, amount in (money or {}).items():
             assert getattr(books.account, name) == pytest.approx(amount), name
+
+    def _check_mirror(self) -> None:
+        """Compare what the trade service made of the callbacks; where some were missed, after another login."""
+        if self._missed:
+            self._cut("DropConnections", front="FRONT_TRADE", account_id=self.account_id)
+            self._load()
+        found = self._mirror.disagreements(self._front.books(self.account_id))
+        assert not found, found
 
     def _queried(self) -> list[tuple[str, str, int]]:
         """Ask the library for the positions; each side has up to two rows."""

@@ -7,7 +7,7 @@ import pytest
 
 from ctp_front.recording import COLUMNS
 from tests.ctp_front.processes import Front, Library, front, library
-from tests.ctp_front.scenario import BEGIN, FILES, Scenario
+from tests.ctp_front.scenario import BALANCE, BEGIN, FILES, Scenario
 from tests.ctp_front.test_recording import row, write
 
 # What is traded on the stage, with the settlement before and the day's price limits.
@@ -33,15 +33,16 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Front, Lib
     """Run one front and one process of the library for all scenarios: a recording that has ended."""
     directory = tmp_path_factory.mktemp("stage")
     recording = write(directory / "stage.csv", *map(_first_row, STAGE))
-    settings = {"replay": [str(recording)], "speed": "max", "initial_balance": 10_000_000.0, "position_limit": 20}
+    settings = {"replay": [str(recording)], "speed": "max", "initial_balance": BALANCE, "position_limit": 20}
     with front(directory, **settings, **LIMITS) as exchange, library("trade", exchange.trade, directory) as clients:
         yield exchange, clients
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_the_library_hears_what_is_written(stage: tuple[Front, Library], path: Path) -> None:
-    """Callbacks in the written order after each step, then the books of the exchange."""
-    scenario = Scenario(path, *stage, account_id=f"s{FILES.index(path):02}")
+    """Callbacks in the written order after each step, then the books of the exchange and the trade service's."""
+    prices = {symbol: price for symbol, (price, _, _) in STAGE.items()}
+    scenario = Scenario(path, *stage, f"s{FILES.index(path):02}", prices)
     try:
         scenario.play()
     finally:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from arbig.ctp import locale
+from arbig.ctp.spi import copy
 
 # The library counts what it has heard in its flow directory: an empty one gives all of the day.
 RESUME = 1
@@ -28,11 +29,8 @@ os.dup2(2, 1)
 
 
 def plain(value: Any) -> Any:
-    """Give a record as an object of what is set in it."""
-    if value is None or isinstance(value, (int, float, str, bool)):
-        return value
-    names = [name for name in dir(type(value)) if not name.startswith("_") and name not in ("this", "thisown")]
-    return {name: getattr(value, name) for name in names if getattr(value, name) not in ("", 0, 0.0, "\x00")}
+    """Give a record as an object."""
+    return value if value is None or isinstance(value, (int, float, str, bool)) else copy(value)
 
 
 def spi(base: type, session: str) -> Any:
