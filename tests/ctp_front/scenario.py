@@ -14,7 +14,7 @@ import pytest
 
 from arbig.front.v1 import front_pb2 as pb
 from tests.ctp_front.processes import Event, Front, Library, Vendor
-from tests.trade_svc.mirror import Mirror
+from tests.trade_svc.mirror import QUERIES, Mirror
 from trade_svc.orders import memo_of
 
 FILES = sorted(Path(__file__).with_name("scenarios").glob("*.toml"))
@@ -90,7 +90,7 @@ class Scenario:
         # What the trade service would make of what session "a" hears.
         self._mirror = Mirror(account_id, BALANCE)
         self._missed = False
-        self._actions: dict[str, Callable[[Any, Vendor], None]] = {
+        self._actions: dict[str, Callable[[Any, Vendor], object]] = {
             "market": lambda value, _: self._market(**value),
             "login": lambda value, _: self._login(value),
             "order": lambda value, session: self._order(session, **value),
@@ -255,13 +255,13 @@ class Scenario:
 
     def _load(self) -> None:
         """Let the mirror ask for what the trade service asks for after a login: one query a second."""
-        session, answers = self._sessions["a"], []
-        for name in ("Order", "Trade", "InvestorPosition", "InvestorPositionDetail", "TradingAccount"):
+        session, answers = self._sessions["a"], {}
+        for name in QUERIES:
             self._next_second()
-            answers.append(session.query(name))
+            answers[name] = session.query(name)
         self._next_second()
         session.seen = [event for event in session.seen if not event["event"].startswith("OnRspQry")]
-        self._mirror.load(*answers[:-1], answers[-1][0])
+        self._mirror.load(answers)
 
     def _next_second(self) -> None:
         now = datetime.fromisoformat(f"2026-01-01T{self._time}") + timedelta(seconds=1)

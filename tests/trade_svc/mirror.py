@@ -30,6 +30,8 @@ from trade_svc.trader import Login, Trader
 Told = dict[str, Any]
 NOW = Timestamp(seconds=1)
 CENT = 0.01
+QUERIES = ("Order", "Trade", "InvestorPosition", "InvestorPositionDetail", "TradingAccount")
+_CODES = {direction: code for code, direction in DIRECTION.items()}
 _ENDS = {
     "a": pb.ORDER_STATE_SUBMITTED,
     "3": pb.ORDER_STATE_ACCEPTED,
@@ -72,13 +74,14 @@ class Mirror:
         self.trader.begin_session(Login(trading_day, front_id, session_id, 0))
         self.trader.portfolio.loaded = loaded
 
-    def load(self, orders: list[Row], trades: list[Row], positions: list[Row], details: list[Row], money: Row) -> None:
-        """Take in what a session asks for after a login."""
+    def load(self, answers: dict[str, list[Row]]) -> None:
+        """Take in what a session asks for after a login: the rows of each ReqQry."""
+        (money,) = answers["TradingAccount"]
         books = BrokerBooks(
-            orders=[order_report(row) for row in orders],
-            trades=[trade_message(row) for row in trades],
-            details=[detail_row(row) for row in details],
-            openings=[opening_row(row) for row in positions],
+            orders=list(map(order_report, answers["Order"])),
+            trades=list(map(trade_message, answers["Trade"])),
+            details=list(map(detail_row, answers["InvestorPositionDetail"])),
+            openings=list(map(opening_row, answers["InvestorPosition"])),
             account=account_message(money, NOW),
             opening=opening_money(money),
         )
@@ -92,8 +95,16 @@ class Mirror:
         """Take in a price."""
         product = from_symbol(symbol, "20260101").product
         margin = Rate(product.margin_ratio, 0.0)
-        fees = (Rate(0.0, fee) for fee in (product.open_fee, product.close_fee, product.close_today_fee))
-        self.trader.terms[symbol] = Terms(product.multiplier, margin, margin, *fees, one_side=False, settlement=None)
+        self.trader.terms[symbol] = Terms(
+            product.multiplier,
+            margin,
+            margin,
+            Rate(0.0, product.open_fee),
+            Rate(0.0, product.close_fee),
+            Rate(0.0, product.close_today_fee),
+            one_side=False,
+            settlement=None,
+        )
         self.trader.ticks[symbol] = Tick(symbol=symbol, last_price=last), 0
 
     def send(self, name: str, row: dict[str, Any], request_id: int) -> None:
@@ -138,7 +149,7 @@ class Mirror:
     def _trades(self, books: front.GetBooksResponse) -> Iterator[str]:
         day = self.trader.trading_day
         ours = sorted(
-            (one.trade_id, DIRECTION_CODE[one.direction], one.price, one.volume)
+            (one.trade_id, _CODES[one.direction], one.price, one.volume)
             for one in self.trader.book.trades.values()
             if one.trading_day == day
         )
@@ -163,6 +174,3 @@ class Mirror:
         for name, mine in money._asdict().items():
             if abs(mine - getattr(account, name)) > CENT:
                 yield f"{name}: ours {mine:.2f}, the exchange's {getattr(account, name):.2f}"
-
-
-DIRECTION_CODE = {direction: code for code, direction in DIRECTION.items()}
