@@ -155,7 +155,8 @@ class Positions:
         says the day began with, and were opened at a price that is not known.
         """
         self.holdings.clear()
-        for row in sorted(rows, key=lambda row: (row.open_date, row.trade_id)):
+        # Trade numbers go up inside a day, and 10 comes behind 9.
+        for row in sorted(rows, key=lambda row: (row.open_date, len(row.trade_id), row.trade_id)):
             if row.open_date < trading_day and row.volume + row.closed:
                 lots = self.holding(SideKey(row.symbol, row.exchange, row.side)).yesterday
                 lots.append(Lot(row.price, row.settlement, row.volume + row.closed))

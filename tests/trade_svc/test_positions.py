@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from arbig.trade.v1 import trade_pb2 as pb
 from trade_svc.positions import Free, PositionError, Positions, SideKey, average, count
-from trade_svc.reports import DetailRow
+from trade_svc.reports import DetailRow, OpeningRow
 
 DAY = "20261123"
 LONG = SideKey("au2604", "SHFE", pb.POSITION_SIDE_LONG)
@@ -74,6 +74,34 @@ def test_the_open_price_is_that_of_the_lots_still_held() -> None:
     positions.apply(trade(pb.OFFSET_OPEN, 1, 810.0))
     positions.apply(trade(pb.OFFSET_CLOSE_TODAY, 1))
     assert average(positions.holdings[LONG].lots, "open_price") == 810.0
+
+
+def test_lots_of_earlier_days_close_in_the_order_they_were_opened() -> None:
+    """By day, then by the number of the trade that opened them: 10 comes behind 9, as does the later day."""
+    positions = Positions()
+    opened = (("20261120", "10", 810.0), ("20261120", "9", 790.0), ("20261119", "99", 780.0))
+    rows = [row(day, 1, price=price)._replace(trade_id=number) for day, number, price in opened]
+    positions.begin(rows, [], DAY)
+    assert [lot.open_price for lot in positions.holding(LONG).lots] == [780.0, 790.0, 810.0]
+
+
+def test_lots_of_earlier_days_cost_their_settlement_price() -> None:
+    """Profit counts from it, those that were closed wholly included; the entry price is kept beside it."""
+    positions = Positions()
+    positions.begin([row("20261120", 1)], [OpeningRow(*LONG, 2, 795.0)], DAY)
+    positions.apply(trade(pb.OFFSET_OPEN, 1, 800.0))
+    holding = positions.holding(LONG)
+    assert [lot.cost_price for lot in holding.lots] == [795.0, 795.0, 800.0]
+    assert holding.profit(801.0) == 6.0 + 6.0 + 1.0
+    assert average(holding.lots[1:], "open_price") == 795.0
+
+
+def test_what_an_older_query_showed_is_forgotten() -> None:
+    """Lots that are gone do not survive the next query, though no row says so."""
+    positions = Positions()
+    positions.begin([row("20261120", 2)], [], DAY)
+    positions.begin([], [], DAY)
+    assert held(positions) == (0, 0)
 
 
 def test_a_working_close_freezes_its_lots() -> None:
