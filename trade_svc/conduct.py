@@ -30,7 +30,7 @@ class _Instrument:
     def __init__(self) -> None:
         self.orders: set[str] = set()
         self.at_once: set[str] = set()
-        self.cancelled: dict[str, int] = {}  # lots of each order that somebody cancelled
+        self.cancelled: dict[str, int] = {}  # how many lots of each order somebody cancelled
         self.trades: defaultdict[str, dict[int, str]] = defaultdict(dict)  # trade id -> direction -> order
         self.times: list[tuple[int, str]] = []  # when what was sent
         self.busiest = 0
@@ -67,7 +67,7 @@ class ConductCounter:
         if order.type in AT_ONCE:
             seen.at_once.add(name)
         elif order.state == pb.ORDER_STATE_CANCELLED and order.cancelled_by:
-            seen.cancelled[name] = order.volume
+            seen.cancelled[name] = order.volume - order.filled_volume
         if not order.external:
             seen.sent(order.create_time.ToNanoseconds(), name)
             if order.HasField("cancel_time"):

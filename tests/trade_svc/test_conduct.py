@@ -1,5 +1,6 @@
 """What the conduct rules count: once each, in any order, and the same after a restart."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arbig.trade.v1 import trade_pb2 as pb
-from tests.trade_svc.desk import DAY
+from tests.trade_svc.desk import DAY, desk_in, order_row, request
 from trade_svc.conduct import ConductCounter
 
 LIMITS = pb.RiskLimits(conduct_warning=0.8, max_cancels=5, large_cancel_volume=300, max_large_cancels=2)
@@ -65,6 +66,21 @@ def test_a_large_cancel_is_one_of_many_lots() -> None:
     """From the limit's own number on."""
     found = counted(order("a", volume=299), order("b", volume=300))
     assert (found.cancels, found.large_cancels) == (2, 1)
+    part = counted(order("a", volume=400, filled_volume=101), order("b", volume=400, filled_volume=100))
+    assert part.large_cancels == 1  # what was filled is not cancelled
+
+
+async def test_a_restart_forgets_no_cancel(tmp_path: Path) -> None:
+    """The counts are of the trading day, not of the process."""
+    async with desk_in(tmp_path) as desk:
+        await desk.trading.submit(request())
+        await desk.trading.cancel("one")
+        desk.hear("OnRtnOrder", order_row("5", ActiveUserID="sim"))
+    async with desk_in(tmp_path, log_in=False) as desk:
+        await desk.log_in(session=2, orders=[order_row("5", ActiveUserID="sim")])
+        assert desk.trader.conduct.of("au2604", LIMITS).cancels == 1
+        await desk.log_in(session=3, day="20261124", orders=[])
+        assert desk.trader.conduct.of("au2604", LIMITS).cancels == 0
 
 
 def test_a_self_trade_is_both_sides_of_one_trade() -> None:
