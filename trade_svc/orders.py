@@ -24,6 +24,8 @@ AT_ONCE = frozenset({pb.ORDER_TYPE_FAK, pb.ORDER_TYPE_FOK, pb.ORDER_TYPE_MARKET}
 _RANK = {"": 0, "a": 1, "b": 1, "c": 1, "3": 2, "1": 3, "0": 4, "2": 4, "4": 4, "5": 4}
 _AT_EXCHANGE = 2
 _CLOSED = frozenset("245")
+# A condition order of another terminal: it waits at CTP for its price, or was replaced by the order it made.
+_CONDITION = frozenset("bc")
 # The state of an order that is neither complete nor refused, by its furthest status.
 _STATES = {
     "": pb.ORDER_STATE_PENDING_NEW,
@@ -248,6 +250,7 @@ class OrderBook:
             order
             for order in self.working()
             if order.state in (pb.ORDER_STATE_PENDING_NEW, pb.ORDER_STATE_SUBMITTED)
+            and order.venue_status not in _CONDITION
             and order.create_time.ToNanoseconds() < before.ToNanoseconds()
         ]
         return [changed for order in late for changed in _unknown(order, "no answer came for long", now)]

@@ -98,10 +98,12 @@ U, N, F = report("a", submit="0"), report("3"), report("0", 10)
         ),
         ([U, U, report("5", 4), report("5", 4), fill("1", 4)], "SUBMITTED ACCEPTED CANCELLED"),
         ([U, N, F, fill("1", 10)], "SUBMITTED ACCEPTED FILLED"),
+        ([U, N, report("1", 4), fill("1", 4), report("5", 4)], "SUBMITTED ACCEPTED PARTIALLY_FILLED CANCELLED"),
+        ([U, N, N, report("1", 4), fill("1", 4), report("5", 4)], "SUBMITTED ACCEPTED PARTIALLY_FILLED CANCELLED"),
         ([U, report("5", submit="4", order_sys_id="")], "SUBMITTED REJECTED"),
     ],
     ids=["rests, fills", "fills at once", "cancelled", "part, rest", "part, cancelled", "SHFE cancel before its trades",
-         "DCE", "refused by the exchange"],
+         "DCE", "DCE FAK", "CZCE FAK", "refused by the exchange"],
 )  # fmt: skip
 def test_the_official_scenarios(callbacks: list[OrderReport | pb.Trade], states: str) -> None:
     """Each sequence of the vendor's manual goes through these states."""
@@ -149,6 +151,50 @@ def test_trade_ids_repeat_in_the_two_sides_of_a_self_trade() -> None:
     assert len(book.trades) == 2
 
 
+def test_a_trade_number_of_an_earlier_day_is_another_trade() -> None:
+    """Exchanges begin to count anew each day."""
+    book = book_with()
+    feed(book, U, N, fill("1", 4))
+    later = fill("1", 6)
+    later.trading_day = "20261124"
+    assert feed(book, later) == ["FILLED"]
+
+
+def test_an_exchanges_number_names_an_order_of_that_exchange_alone() -> None:
+    """Another exchange may have given the same number to another order."""
+    book = book_with()
+    feed(book, U, N)
+    crude = report("3", exchange="INE", session=SessionKey(1, 78, "1"))
+    crude.order.symbol, crude.order.exchange = "sc2701", "INE"
+    book.apply(crude, NOW)
+    traded = fill("1", 4)
+    traded.exchange = "INE"
+    (order, _) = book.trade(traded, NOW)
+    assert (order.symbol if isinstance(order, pb.Order) else "") == "sc2701"
+    assert book.orders["one"].filled_volume == 0
+
+
+@pytest.mark.parametrize("status", ["2", "4", "5"])
+def test_what_does_not_queue_any_more_is_cancelled(status: str) -> None:
+    """CTP has three words for it; each waits for the trades that it counts."""
+    assert feed(book_with(), U, N, report(status, 4), fill("1", 4)) == ["SUBMITTED", "ACCEPTED", "CANCELLED"]
+
+
+def test_the_count_of_traded_lots_never_falls() -> None:
+    """An older report that comes late would end the order before its last trades."""
+    book = book_with()
+    assert feed(book, U, report("5", 4), report("1", 2), fill("1", 2))[-1] == "PARTIALLY_FILLED"
+    assert feed(book, fill("2", 2)) == ["CANCELLED"]
+
+
+@pytest.mark.parametrize("who", ["sim", ""])
+def test_who_cancelled_an_order_is_known(who: str) -> None:
+    """CTP names the user; nobody is named where the exchange ended it, and a later report does not unsay it."""
+    book = book_with()
+    feed(book, U, N, report("5", cancelled_by=who), N, report("5"))
+    assert book.orders["one"].cancelled_by == who
+
+
 def test_a_trade_without_its_order_is_held_until_the_order_comes() -> None:
     """It is not lost, and not booked on nothing."""
     book = book_with()
@@ -194,6 +240,15 @@ def test_a_refused_cancel_gives_the_order_back_its_state() -> None:
     assert order.state == pb.ORDER_STATE_ACCEPTED
 
 
+def test_a_report_of_a_refused_cancel_gives_the_order_back_its_state() -> None:
+    """The exchange may say so by the order itself."""
+    book = book_with()
+    feed(book, U, N)
+    book.cancel_sent(book.orders["one"], NOW)
+    assert feed(book, report("3", submit="1")) == ["PENDING_CANCEL"]
+    assert feed(book, report("3", submit="5")) == ["ACCEPTED"]
+
+
 def test_a_fill_overtakes_the_cancel() -> None:
     """The exchange filled it before our cancel arrived."""
     book = book_with()
@@ -214,6 +269,16 @@ def test_an_order_that_rests_stays_known_when_the_link_breaks() -> None:
     book = book_with()
     feed(book, U, N)
     assert book.lose_link(NOW) == []
+
+
+@pytest.mark.parametrize(("status", "state"), [("a", "UNKNOWN"), ("b", "SUBMITTED"), ("c", "SUBMITTED")])
+def test_a_condition_order_that_waits_for_its_price_is_not_overdue(status: str, state: str) -> None:
+    """CTP has answered it; how long the price takes nobody knows."""
+    book = OrderBook()
+    (order,) = book.apply(report(status, order_sys_id="TJBD_1"), NOW)
+    book.overdue(Timestamp(seconds=60), Timestamp(seconds=70))
+    assert isinstance(order, pb.Order)
+    assert pb.OrderState.Name(order.state) == f"ORDER_STATE_{state}"
 
 
 def test_presence_resolves_unknown_at_once() -> None:
