@@ -1,7 +1,8 @@
 """What lots cost and win: margin, commission, profit and what is left, in yuan.
 
-Balance = PreBalance + Deposit - Withdraw + PositionProfit + CloseProfit - Commission, and
-Available = Balance - CurrMargin - FrozenMargin - FrozenCommission (CTP's note on the account query).
+Balance = PreBalance + Deposit - Withdraw + PositionProfit + CloseProfit + CashIn - Commission, and
+Available = Balance - CurrMargin - FrozenMargin - FrozenCommission - FrozenCash - DeliveryMargin (CTP's
+note on the account query).
 Rates are those that the broker gave for the account, never the exchange's.
 """
 
@@ -59,8 +60,9 @@ def reckon(
         floating += holding.profit(prices[key.symbol]) * known.multiplier if holding.lots else 0.0
     margin = sum(max(sides) if terms[symbol].one_side else sum(sides) for symbol, sides in margins.items())
     frozen_margin, frozen_commission = _frozen(orders, terms)
-    balance = opening.pre_balance + opening.deposit - opening.withdraw + floating + won - commission
-    available = balance - margin - frozen_margin - frozen_commission
+    paid = opening.deposit - opening.withdraw + opening.cash_in
+    balance = opening.pre_balance + paid + floating + won - commission
+    available = balance - margin - frozen_margin - frozen_commission - opening.set_aside
     return Money(balance, available, margin, frozen_margin, frozen_commission, commission, won, floating)
 
 

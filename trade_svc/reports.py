@@ -219,8 +219,9 @@ def opening_row(row: Row) -> OpeningRow:
 
 
 def opening_money(row: Row) -> Opening:
-    """Read from a TradingAccount row what the day began with."""
-    return Opening(row["PreBalance"], row["Deposit"], row["Withdraw"])
+    """Read from a TradingAccount row what the day began with, and what no order or trade of futures moves."""
+    set_aside = row["FrozenCash"] + row["DeliveryMargin"]
+    return Opening(row["PreBalance"], row["Deposit"], row["Withdraw"], row["CashIn"], set_aside)
 
 
 def margin_rates(row: Row) -> tuple[Rate, Rate]:

@@ -46,11 +46,15 @@ class Terms(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """The money that the day began with, and what was paid in and out since."""
+    """The money that the day began with, and what was since paid in and out or set aside."""
 
     pre_balance: float
     deposit: float
     withdraw: float
+    cash_in: float = 0.0
+    """The balance of premiums."""
+    set_aside: float = 0.0
+    """Frozen for premiums, or kept as margin of a delivery: not available."""
 
 
 class Rates:

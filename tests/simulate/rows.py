@@ -105,5 +105,8 @@ def account_row(exchange: Exchange, account: Account) -> Row:
         "PreBalance": account.pre_balance,
         "Deposit": account.deposit,
         "Withdraw": account.withdraw,
+        "CashIn": 0.0,
+        "FrozenCash": 0.0,
+        "DeliveryMargin": 0.0,
         "TradingDay": exchange.trading_day,
     }

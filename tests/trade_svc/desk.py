@@ -223,6 +223,9 @@ def account_row(**changed: Any) -> dict[str, Any]:
         "PreBalance": 1e6,
         "Deposit": 0.0,
         "Withdraw": 0.0,
+        "CashIn": 0.0,
+        "FrozenCash": 0.0,
+        "DeliveryMargin": 0.0,
         "TradingDay": DAY,
         **changed,
     }
