@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctp_front.account_records import Day, Owner, investor_position
 from ctp_front.exchange import Exchange
+from ctp_front.layout import record
 from ctp_front.orders import BUY, CLOSE, CLOSE_TODAY, OPEN, SELL, Refusal
 from ctp_front.position import HISTORY, LONG, SHORT, TODAY, HoldingKey
-from tests.ctp_front.makers import NEXT_DAY, NOW, SESSION, cancel, depth, exchange, request
+from tests.ctp_front.makers import DAY, NEXT_DAY, NOW, SESSION, cancel, depth, exchange, request
 
 LONG_TODAY = HoldingKey("au2612", LONG, TODAY)
 LONG_HISTORY = HoldingKey("au2612", LONG, HISTORY)
@@ -65,6 +67,21 @@ def test_lots_that_a_resting_close_wants_are_frozen() -> None:
         market.insert(SESSION, request(SELL, 811.0, 1, order_ref="3", offset=CLOSE_TODAY), NOW)
     assert refused.value.error_id == 50
     assert market.account("sim001").holdings[LONG_TODAY].frozen == 2
+
+
+@pytest.mark.parametrize(("opens", "closes", "field"), [(BUY, SELL, "ShortFrozen"), (SELL, BUY, "LongFrozen")])
+def test_a_frozen_lot_is_told_by_the_side_of_the_order(opens: str, closes: str, field: str) -> None:
+    """What closes longs is sold: CTP counts it as frozen short."""
+    market = exchange()
+    market.apply(depth(bids=[(799.98, 50)], asks=[(800.0, 50)]))
+    market.insert(SESSION, request(opens, 800.0 if opens == BUY else 799.98, 2), NOW)
+    market.insert(SESSION, request(closes, 810.0 if closes == SELL else 790.0, 1, offset=CLOSE_TODAY), NOW)
+    ((key, holding),) = market.account("sim001").holdings.items()
+    told = market.instruments["au2612"]
+    row = investor_position(Owner("sim", "sim001"), told, key, holding, Day(DAY, 800.0, 800.0, 0.0))
+    read = record("InvestorPosition").decode(row[4:])
+    frozen = {name: read[name] for name in ("LongFrozen", "ShortFrozen")}
+    assert frozen == {"LongFrozen": 0, "ShortFrozen": 0, field: 1}
 
 
 def test_close_takes_older_lots_and_close_today_takes_todays() -> None:

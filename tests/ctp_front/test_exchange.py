@@ -87,6 +87,17 @@ def test_an_unknown_order_cannot_be_cancelled(change: dict[str, Any]) -> None:
     assert refused.value.error_id == 25
 
 
+def test_an_order_cannot_be_amended() -> None:
+    """An OrderAction cancels, or it is error 27; the order works on."""
+    market = exchange()
+    *_, order = market.insert(SESSION, request(), NOW)
+    assert isinstance(order, Order)
+    with pytest.raises(Refusal) as refused:
+        market.cancel("sim001", cancel(order, action="3"), "sim001", NOW)
+    assert refused.value.error_id == 27
+    assert market.orders[order.number].working
+
+
 def test_another_accounts_order_is_not_found() -> None:
     """An account cancels its own orders only."""
     market = exchange()

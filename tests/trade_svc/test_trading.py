@@ -126,6 +126,29 @@ async def test_a_trade_moves_the_position_once(tmp_path: Path) -> None:
         assert position.today == 2
 
 
+async def test_an_order_report_moves_no_position(tmp_path: Path) -> None:
+    """It may run ahead of CTP's own books: a close that is sent on it can fail."""
+    async with desk_in(tmp_path) as desk:
+        await desk.trading.submit(request())
+        desk.hear("OnRtnOrder", order_row("0", traded=2))
+        assert not any(position.today for position in desk.trader.positions())
+        out = request("out", direction=pb.DIRECTION_SELL, offset=pb.OFFSET_CLOSE_TODAY, price=800.02)
+        with pytest.raises(Refused, match="0 free"):
+            await desk.trading.submit(out)
+        desk.hear("OnRtnTrade", trade_row())
+        await desk.trading.submit(out)
+
+
+async def test_order_references_go_on_behind_the_days_largest(tmp_path: Path) -> None:
+    """CTP refuses one that does not go up in its session (error 22)."""
+    async with desk_in(tmp_path) as desk:
+        desk.trader.begin_session(Login(DAY, 1, 2, 41))
+        await desk.trading.agree()
+        await desk.trading.submit(request("one"))
+        await desk.trading.submit(request("two", price=799.98))
+        assert [order.order_ref for order in desk.front.orders_sent] == ["42", "43"]
+
+
 async def test_nothing_is_traded_while_the_positions_disagree(tmp_path: Path) -> None:
     """The difference is named with both sides' numbers."""
     async with desk_in(tmp_path, log_in=False) as desk:
@@ -147,8 +170,9 @@ async def test_a_close_of_lots_that_we_do_not_have_stops_trading(tmp_path: Path)
             await desk.trading.submit(request("two"))
 
 
-async def test_a_cancel_is_a_wish_until_the_exchange_answers(tmp_path: Path) -> None:
-    """And a refused one gives the order back its state."""
+@pytest.mark.parametrize("name", ["OnRspOrderAction", "OnErrRtnOrderAction"])
+async def test_a_cancel_is_a_wish_until_the_exchange_answers(name: str, tmp_path: Path) -> None:
+    """And a refused one gives the order back its state; each callback may come alone."""
     async with desk_in(tmp_path) as desk:
         order = await desk.trading.submit(request())
         desk.hear("OnRtnOrder", order_row("3"))
@@ -162,7 +186,7 @@ async def test_a_cancel_is_a_wish_until_the_exchange_answers(tmp_path: Path) -> 
             "OrderSysID": "   7",
             "OrderMemo": "",
         }
-        desk.hear("OnRspOrderAction", row, 26)
+        desk.hear(name, row, 26)
         assert order.state == pb.ORDER_STATE_ACCEPTED
         desk.hear("OnRtnOrder", order_row("5"))
         with pytest.raises(Refused, match="CANCELLED already"):

@@ -1,0 +1,83 @@
+"""How the library is set up: what it is told before it connects, and how it ends."""
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from arbig.ctp.client import open_client
+
+RESTART, RESUME = 0, 1
+
+
+class Api:
+    """Stands for a TraderApi: notes what is called, in order."""
+
+    def __init__(self) -> None:
+        self.called: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args: self.called.append((name, *args))
+
+    def of(self, *names: str) -> list[tuple[Any, ...]]:
+        """Give the calls of these names."""
+        return [call for call in self.called if call[0] in names]
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Api:
+    """Put a library in the place of the vendor's."""
+    made, vendor = Api(), ModuleType("openctp_ctp")
+
+    def create(flow: str, production: bool) -> Api:
+        made.called.append(("Create", flow, production))
+        return made
+
+    trader = SimpleNamespace(
+        CThostFtdcTraderSpi=type("Spi", (), {}), CThostFtdcTraderApi=SimpleNamespace(CreateFtdcTraderApi=create)
+    )
+    monkeypatch.setattr(vendor, "tdapi", trader, raising=False)
+    monkeypatch.setitem(sys.modules, "openctp_ctp", vendor)
+    return made
+
+
+async def opened(flow: Path, *, simulation: bool) -> None:
+    async with open_client("trade", flow, "tcp://front:1", simulation=simulation, on_push=lambda _: None):
+        pass
+
+
+@pytest.mark.parametrize(("simulation", "topic"), [(False, RESTART), (True, RESUME)])
+async def test_a_broker_tells_the_whole_day_again_at_each_login(
+    simulation: bool, topic: int, api: Api, tmp_path: Path
+) -> None:
+    """The library's own count of what it has heard fails after a flow clear; the local front has its reason."""
+    await opened(tmp_path / "flow", simulation=simulation)
+    names = ("SubscribePrivateTopic", "SubscribePublicTopic", "RegisterFront", "Init")
+    assert api.of(*names) == [
+        ("SubscribePrivateTopic", topic),
+        ("SubscribePublicTopic", topic),
+        ("RegisterFront", "tcp://front:1"),
+        ("Init",),
+    ]
+
+
+@pytest.mark.parametrize("simulation", [False, True])
+async def test_the_flow_directory_is_there_and_in_simulation_empty(simulation: bool, api: Api, tmp_path: Path) -> None:
+    """Without one the library crashes; with an old one it would not hear the day again from the local front."""
+    old = tmp_path / "flow" / "old.con"
+    old.parent.mkdir()
+    old.touch()
+    await opened(tmp_path / "flow", simulation=simulation)
+    assert api.of("Create") == [("Create", f"{tmp_path}/flow/", True)]
+    assert old.parent.is_dir()
+    assert old.exists() is not simulation
+
+
+async def test_the_library_is_released_without_a_listener(api: Api, tmp_path: Path) -> None:
+    """Leaving without Release crashes, Join hangs, and a callback meanwhile would find nobody."""
+    await opened(tmp_path / "flow", simulation=False)
+    assert api.of("RegisterSpi")[-1] == ("RegisterSpi", None)
+    assert api.called[-1] == ("Release",)
+    assert not api.of("Join")
