@@ -1,4 +1,4 @@
-"""Every example in the README and the docs does what it says, on a running mesh."""
+"""Every example in the README and the docs does what it says, on a running mesh, and what they name is there."""
 
 import asyncio
 import os
@@ -20,6 +20,8 @@ from tests.mesh.harness import REPOSITORY, Mesh
 from tests.servers import PASSWORD, Server, free_base, start_mariadb
 
 DOCUMENTS = ["README.md", "docs/operations.md", "docs/storage.md", "docs/trading.md", "web_bridge/README.md"]
+PAGES = ["README.md", "README.zh-CN.md", *(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md"))]
+_NAMED = re.compile(r"`([\w.-]+/[^`\s]*)`")
 _BLOCK = re.compile(r"```(sh|python)\n(.*?)```", re.DOTALL)
 
 
@@ -113,6 +115,34 @@ def test_every_document_has_examples_that_are_run() -> None:
     assert len(CALLS) > 10
     assert commands("arbig db ")
     assert blocks("python")
+
+
+def rows(page: str) -> list[list[str]]:
+    """Give the rows of a page's tables, heads and all."""
+    lines = [line for line in (REPOSITORY / page).read_text().splitlines() if line.startswith("| ")]
+    return [line.strip("| ").split(" | ") for line in lines]
+
+
+def files(text: str) -> list[str]:
+    """Give the files and folders of ours that a text names; a name may be a pattern."""
+    return [name for name in _NAMED.findall(text) if (REPOSITORY / name.split("/")[0]).is_dir()]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_a_table_names_is_there(page: str) -> None:
+    """What was moved or removed is not looked for in vain."""
+    named = [name for row in rows(page) for cell in row for name in files(cell)]
+    assert [name for name in named if not list(REPOSITORY.glob(name.rstrip("/")))] == []
+
+
+def test_every_fact_about_ctp_has_its_place_and_its_test() -> None:
+    """A fact that no test would miss is as good as forgotten."""
+    facts = rows("docs/ctp.md")
+    assert len(facts) > 60
+    for fact, *places in facts:
+        if places[0] != "where":
+            assert len(places) == 2 and all(map(files, places)), fact  # noqa: PT018
+            assert all(name.startswith("tests/") for name in files(places[1])), fact
 
 
 @pytest.mark.parametrize("code", blocks("python"))
