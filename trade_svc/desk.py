@@ -197,7 +197,7 @@ def check_cancel(order: pb.Order) -> None:
     if order.state in FINAL:
         state = pb.OrderState.Name(order.state).removeprefix("ORDER_STATE_")
         raise Refused(f"order {order.client_order_id} is {state} already", "ORDER_FINAL", "client_order_id")
-    if order.state == pb.ORDER_STATE_UNKNOWN and not order.order_sys_id:
+    if order.state == pb.ORDER_STATE_UNKNOWN and not order.venue_status:
         text = f"order {order.client_order_id}: whether it reached the exchange is not known yet"
         raise Refused(text, "ORDER_NOT_AT_EXCHANGE", "client_order_id")
 

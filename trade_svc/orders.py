@@ -143,6 +143,9 @@ class OrderBook:
         else:
             before.CopyFrom(order)
         _add(report, order)
+        if order.state == pb.ORDER_STATE_UNKNOWN and _facts(order) == _facts(before):
+            order.CopyFrom(before)  # what is told again answers nothing
+            return []
         self._index(order)
         changed: list[pb.Order | pb.Trade] = []
         for trade in self._waiting(order):
@@ -286,6 +289,11 @@ def _add(report: OrderReport, order: pb.Order) -> None:
     order.cancelled_by = order.cancelled_by or report.cancelled_by
     if _RANK.get(report.status, 0) >= _RANK[order.venue_status] and report.status in _RANK:
         order.venue_status, order.status_text = report.status, report.text
+
+
+def _facts(order: pb.Order) -> tuple[object, ...]:
+    """Give what is known of an order but for its trades."""
+    return order.venue_status, order.reported_volume, order.refused, order.order_sys_id, order.trading_day
 
 
 def _unknown(order: pb.Order, text: str, now: Timestamp) -> Iterable[pb.Order]:

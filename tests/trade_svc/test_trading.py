@@ -258,6 +258,27 @@ async def test_an_order_that_no_answer_comes_for_becomes_unknown(tmp_path: Path)
         assert order.state == pb.ORDER_STATE_ACCEPTED
 
 
+async def test_an_order_that_ctp_only_repeats_stays_unknown(tmp_path: Path) -> None:
+    """CTP has it, the exchange says nothing: asking again and again makes no events; it can be cancelled."""
+    async with desk_in(tmp_path) as desk:
+        order = await desk.trading.submit(request())
+        desk.hear("OnRtnOrder", order_row("a", OrderSysID=""))
+        desk.clock.ms += 11_000
+        assert desk.trading.look_for_overdue(10)
+        desk.front.rows["orders"] = [order_row("a", OrderSysID="")]
+        await desk.trading.keep([])
+        head = desk.journal.feed.head
+        for _ in range(3):
+            await desk.trading.agree()
+            assert desk.trading.look_for_overdue(10)
+            assert order.state == pb.ORDER_STATE_UNKNOWN
+        await desk.trading.keep([])
+        assert desk.journal.feed.head == head
+        assert (await desk.trading.cancel("one")).state == pb.ORDER_STATE_PENDING_CANCEL
+        desk.hear("OnRtnOrder", order_row("5"))
+        assert order.state == pb.ORDER_STATE_CANCELLED
+
+
 async def test_a_refusal_is_belied_by_what_the_exchange_has(tmp_path: Path) -> None:
     """Presence is proof: an order that works is not called refused."""
     async with desk_in(tmp_path) as desk:
