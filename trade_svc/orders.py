@@ -21,17 +21,17 @@ AT_ONCE = frozenset({pb.ORDER_TYPE_FAK, pb.ORDER_TYPE_FOK, pb.ORDER_TYPE_MARKET}
 
 # How far each of CTP's OrderStatus characters is along an order's life. A report that is further
 # back than one we have is an old one, repeated. From _AT_EXCHANGE on the exchange has the order.
-_RANK = {"": 0, "a": 1, "b": 1, "c": 1, "3": 2, "1": 3, "0": 4, "2": 4, "4": 4, "5": 4}
+_RANK = {"": 0, "a": 1, "b": 1, "3": 2, "1": 3, "0": 4, "2": 4, "4": 4, "5": 4, "c": 4}
 _AT_EXCHANGE = 2
-_CLOSED = frozenset("245")
-# A condition order of another terminal: it waits at CTP for its price, or was replaced by the order it made.
-_CONDITION = frozenset("bc")
+# A condition order of another terminal: at CTP it waits for its price (b), and then makes an order of
+# its own number (c).
+_WAITS = "b"
+_CLOSED = frozenset("245c")
 # The state of an order that is neither complete nor refused, by its furthest status.
 _STATES = {
     "": pb.ORDER_STATE_PENDING_NEW,
     "a": pb.ORDER_STATE_SUBMITTED,
-    "b": pb.ORDER_STATE_SUBMITTED,  # a condition order of another terminal waits at CTP,
-    "c": pb.ORDER_STATE_SUBMITTED,  # and was triggered
+    _WAITS: pb.ORDER_STATE_SUBMITTED,
     "3": pb.ORDER_STATE_ACCEPTED,
     "1": pb.ORDER_STATE_PARTIALLY_FILLED,
     "0": pb.ORDER_STATE_ACCEPTED,  # all traded, but its trades are not here yet
@@ -39,6 +39,7 @@ _STATES = {
     "2": pb.ORDER_STATE_ACCEPTED,
     "4": pb.ORDER_STATE_ACCEPTED,
     "5": pb.ORDER_STATE_ACCEPTED,
+    "c": pb.ORDER_STATE_ACCEPTED,
 }
 _INSERT_REJECTED = "4"
 _CANCEL_REJECTED = "5"
@@ -240,7 +241,7 @@ class OrderBook:
         """Note that the link broke: what no answer has come for may be at the exchange or not."""
         changed: list[pb.Order] = []
         for order in list(self.working()):
-            if not at_exchange(order):
+            if not at_exchange(order) and order.venue_status != _WAITS:
                 changed += _unknown(order, "the link broke before the exchange answered", now)
             elif order.state == pb.ORDER_STATE_PENDING_CANCEL:
                 # Whether the cancel arrived shows in what is reported next; it may be asked again.
@@ -253,7 +254,7 @@ class OrderBook:
             order
             for order in self.working()
             if order.state in (pb.ORDER_STATE_PENDING_NEW, pb.ORDER_STATE_SUBMITTED)
-            and order.venue_status not in _CONDITION
+            and order.venue_status != _WAITS
             and order.create_time.ToNanoseconds() < before.ToNanoseconds()
         ]
         return [changed for order in late for changed in _unknown(order, "no answer came for long", now)]

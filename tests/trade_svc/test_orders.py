@@ -271,14 +271,16 @@ def test_an_order_that_rests_stays_known_when_the_link_breaks() -> None:
     assert book.lose_link(NOW) == []
 
 
-@pytest.mark.parametrize(("status", "state"), [("a", "UNKNOWN"), ("b", "SUBMITTED"), ("c", "SUBMITTED")])
-def test_a_condition_order_that_waits_for_its_price_is_not_overdue(status: str, state: str) -> None:
-    """CTP has answered it; how long the price takes nobody knows."""
+@pytest.mark.parametrize(("status", "state"), [("a", "UNKNOWN"), ("b", "SUBMITTED"), ("c", "CANCELLED")])
+def test_a_condition_order_that_waits_for_its_price_is_known(status: str, state: str) -> None:
+    """CTP has answered it, and how long the price takes nobody knows; what it makes then is another order."""
     book = OrderBook()
     (order,) = book.apply(report(status, order_sys_id="TJBD_1"), NOW)
     book.overdue(Timestamp(seconds=60), Timestamp(seconds=70))
+    book.lose_link(NOW)
     assert isinstance(order, pb.Order)
     assert pb.OrderState.Name(order.state) == f"ORDER_STATE_{state}"
+    assert list(book.working()) == ([] if state == "CANCELLED" else [order])
 
 
 def test_presence_resolves_unknown_at_once() -> None:
