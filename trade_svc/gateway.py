@@ -46,21 +46,26 @@ class Gateway:
         self._user = {"BrokerID": ctp.broker_id, "UserID": ctp.account_id}
         self._investor = {"BrokerID": ctp.broker_id, "InvestorID": ctp.account_id}
 
+    async def authenticate(self) -> None:
+        """Show the AppID and its AuthCode; raises CtpError for a refusal."""
+        auth = self.client.struct("ReqAuthenticate", **self._user, AppID=self._app_id, AuthCode=self._auth_code)
+        await self.client.request("ReqAuthenticate", auth)
+
     async def login(self) -> Login:
-        """Authenticate and log in; raises CtpError for a refusal."""
-        client = self.client
-        auth = client.struct("ReqAuthenticate", **self._user, AppID=self._app_id, AuthCode=self._auth_code)
-        await client.request("ReqAuthenticate", auth)
-        login = client.struct("ReqUserLogin", **self._user, Password=self._password)
-        (row,) = await client.request("ReqUserLogin", login)
+        """Log in, once authenticated; raises CtpError for a refusal."""
+        login = self.client.struct("ReqUserLogin", **self._user, Password=self._password)
+        (row,) = await self.client.request("ReqUserLogin", login)
         return Login(row["TradingDay"], row["FrontID"], row["SessionID"], int(row["MaxOrderRef"].strip() or 0))
 
-    async def confirm_settlement(self, trading_day: str) -> None:
-        """Confirm the settlement unless it is confirmed for this day: without it orders get error 42."""
+    async def settlement_confirmed(self, trading_day: str) -> bool:
+        """Ask whether the settlement is confirmed for this day."""
         confirmed = await self._query("SettlementInfoConfirm", self._investor)
-        if not any(row["ConfirmDate"] == trading_day for row in confirmed):
-            struct = self.client.struct("SettlementInfoConfirm", **self._investor)
-            await self.client.request("ReqSettlementInfoConfirm", struct)
+        return any(row["ConfirmDate"] == trading_day for row in confirmed)
+
+    async def confirm_settlement(self) -> None:
+        """Confirm the settlement: without it orders get error 42."""
+        struct = self.client.struct("SettlementInfoConfirm", **self._investor)
+        await self.client.request("ReqSettlementInfoConfirm", struct)
 
     async def _query(self, name: str, values: dict[str, str]) -> list[Row]:
         return await self.client.query(f"ReqQry{name}", self.client.struct(f"Qry{name}", **values))

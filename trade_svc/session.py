@@ -49,7 +49,7 @@ class Session:
         backoff = FIRST_BACKOFF
         while True:
             await self._client.connected()
-            self._trader.set_readiness(pb.READINESS_CONNECTED, "logging in")
+            self._trader.set_readiness(pb.READINESS_CONNECTED, "authenticating")
             try:
                 login = await self._login()
                 if login is None:
@@ -70,6 +70,8 @@ class Session:
     async def _login(self) -> Login | None:
         """Log in; None if the front refused for good."""
         try:
+            await self._gateway.authenticate()
+            self._trader.set_readiness(pb.READINESS_AUTHENTICATED, "logging in")
             login = await self._gateway.login()
         except CtpError as error:
             if error.transient or error.error_id < 0:
@@ -77,13 +79,15 @@ class Session:
             self._trader.set_readiness(pb.READINESS_LOCKED_OUT, str(error))
             return None
         self._trader.begin_session(login)
+        self._trader.set_readiness(pb.READINESS_LOGGED_IN, "asking whether the settlement is confirmed")
         log.info("logged in", extra={"front": "trade", "day": login.trading_day, "session": login.session_id})
         return login
 
     async def _trade(self, login: Login) -> None:
         """Load the day and agree, then keep things fresh until the link breaks."""
-        self._trader.set_readiness(pb.READINESS_SETTLEMENT_UNCONFIRMED, "confirming the settlement")
-        await self._gateway.confirm_settlement(login.trading_day)
+        if not await self._gateway.settlement_confirmed(login.trading_day):
+            self._trader.set_readiness(pb.READINESS_SETTLEMENT_UNCONFIRMED, "confirming the settlement")
+            await self._gateway.confirm_settlement()
         self._trader.set_readiness(pb.READINESS_LOADING, "reading instruments and rates")
         await self._load_instruments()
         await self._load_rates()

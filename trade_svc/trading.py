@@ -29,8 +29,8 @@ from trade_svc.trader import Body, Changes, Trader
 
 log = logging.getLogger(__name__)
 
-# Where a cancel may go out: logged in, whatever else is wrong.
-_LOGGED_IN = frozenset({pb.READINESS_LOADING, pb.READINESS_RECONCILING, pb.READINESS_READY, pb.READINESS_HALTED})
+# Where a cancel may go out: from the confirmed settlement on, whatever else is wrong.
+_CANCELS = frozenset({pb.READINESS_LOADING, pb.READINESS_RECONCILING, pb.READINESS_READY, pb.READINESS_HALTED})
 
 
 class Journal(Protocol):
@@ -164,7 +164,7 @@ class Trading:
         """Ask the exchange to cancel an order."""
         order = await self.find(client_order_id)
         desk.check_cancel(order)
-        self._check_logged_in()
+        self._check_cancels()
         self._cancels.take(self._clock.ms(), self.trader.limits.max_cancels_per_second)
         if code := self._gateway.cancel(order):
             raise Unavailable(f"the cancel was not sent: the CTP library returned {code}", "NOT_SENT")
@@ -204,8 +204,8 @@ class Trading:
 
     def _cancel_now(self, order: pb.Order) -> str:
         """Send a cancel, or say why that is not possible."""
-        if self.trader.readiness not in _LOGGED_IN:
-            return f"not logged in: {self.trader.reason}"
+        if self.trader.readiness not in _CANCELS:
+            return self._not_ready()
         if order.trading_day != self.trader.trading_day:
             return f"of trading day {order.trading_day}, which is over"
         if code := self._gateway.cancel(order):
@@ -261,11 +261,12 @@ class Trading:
 
     def _check_ready(self) -> None:
         if self.trader.readiness != pb.READINESS_READY:
-            raise Unavailable(f"not READY but {self._readiness()}: {self.trader.reason}", "NOT_READY")
+            raise Unavailable(self._not_ready(), "NOT_READY")
 
-    def _check_logged_in(self) -> None:
-        if self.trader.readiness not in _LOGGED_IN:
-            raise Unavailable(f"not logged in but {self._readiness()}: {self.trader.reason}", "NOT_READY")
+    def _check_cancels(self) -> None:
+        if self.trader.readiness not in _CANCELS:
+            raise Unavailable(self._not_ready(), "NOT_READY")
 
-    def _readiness(self) -> str:
-        return pb.Readiness.Name(self.trader.readiness).removeprefix("READINESS_")
+    def _not_ready(self) -> str:
+        state = pb.Readiness.Name(self.trader.readiness).removeprefix("READINESS_")
+        return f"not READY but {state}: {self.trader.reason}"

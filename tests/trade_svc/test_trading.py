@@ -226,7 +226,7 @@ async def test_an_emergency_stop_without_a_link_halts_all_the_same(tmp_path: Pat
         await desk.trading.submit(request())
         desk.trader.set_readiness(pb.READINESS_DISCONNECTED, "gone")
         (left,) = (await desk.trading.emergency_stop("")).not_cancelled
-        assert (left.client_order_id, left.reason) == ("one", "not logged in: gone")
+        assert (left.client_order_id, left.reason) == ("one", "not READY but DISCONNECTED: gone")
         assert desk.trader.state.state == pb.TRADING_STATE_HALTED
 
 

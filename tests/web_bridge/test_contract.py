@@ -1,11 +1,15 @@
 """What the contracts let a browser follow and call."""
 
+from pathlib import Path
+
 import pytest
 
 from arbig.front.v1 import front_pb2
+from arbig.trade.v1 import trade_pb2
 from web_bridge import contract
 
 ALL = contract.read()
+WORDS = Path(__file__).parents[2] / "web_bridge/page/src/i18n.ts"
 TOPICS = {topic.template: topic for source in ALL.sources for topic in source.topics}
 
 
@@ -50,3 +54,9 @@ def test_admin_methods_cannot_be_called() -> None:
 def test_a_topic_names_its_placeholder_or_a_star(topic: str, pattern: tuple[str | None, ...] | None) -> None:
     """Anything else is another topic."""
     assert TOPICS["tick.{symbol}"].match(topic) == pattern
+
+
+def test_the_page_has_words_for_every_readiness() -> None:
+    """A state without words would be shown by its name in the contract."""
+    names = [name.removeprefix("READINESS_") for name in trade_pb2.Readiness.DESCRIPTOR.values_by_name][1:]
+    assert [name for name in names if f"\n  {name}: [" not in WORDS.read_text()] == []

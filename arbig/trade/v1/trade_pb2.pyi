@@ -272,9 +272,9 @@ class _ReadinessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Readiness.V
     READINESS_DISCONNECTED: _Readiness.ValueType  # 1
     """No connection to the front."""
     READINESS_CONNECTED: _Readiness.ValueType  # 2
-    """Connected, not logged in yet."""
+    """Connected, not authenticated yet."""
     READINESS_LOADING: _Readiness.ValueType  # 3
-    """Logged in; reading instruments, orders, trades, positions and money."""
+    """Settlement confirmed; reading instruments, orders, trades, positions and money."""
     READINESS_READY: _Readiness.ValueType  # 4
     """Orders can be sent."""
     READINESS_LOCKED_OUT: _Readiness.ValueType  # 5
@@ -287,6 +287,10 @@ class _ReadinessEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Readiness.V
     """We and the broker know things differently: `differences` lists them. Only cancels pass until
     Reconcile finds none.
     """
+    READINESS_AUTHENTICATED: _Readiness.ValueType  # 9
+    """The front accepted the AppID and AuthCode; not logged in yet."""
+    READINESS_LOGGED_IN: _Readiness.ValueType  # 10
+    """Logged in; not known yet whether the day's settlement is confirmed."""
 
 class Readiness(_Readiness, metaclass=_ReadinessEnumTypeWrapper):
     """Whether orders can be sent, and what the service is doing if not."""
@@ -296,9 +300,9 @@ READINESS_UNSPECIFIED: Readiness.ValueType  # 0
 READINESS_DISCONNECTED: Readiness.ValueType  # 1
 """No connection to the front."""
 READINESS_CONNECTED: Readiness.ValueType  # 2
-"""Connected, not logged in yet."""
+"""Connected, not authenticated yet."""
 READINESS_LOADING: Readiness.ValueType  # 3
-"""Logged in; reading instruments, orders, trades, positions and money."""
+"""Settlement confirmed; reading instruments, orders, trades, positions and money."""
 READINESS_READY: Readiness.ValueType  # 4
 """Orders can be sent."""
 READINESS_LOCKED_OUT: Readiness.ValueType  # 5
@@ -311,6 +315,10 @@ READINESS_HALTED: Readiness.ValueType  # 8
 """We and the broker know things differently: `differences` lists them. Only cancels pass until
 Reconcile finds none.
 """
+READINESS_AUTHENTICATED: Readiness.ValueType  # 9
+"""The front accepted the AppID and AuthCode; not logged in yet."""
+READINESS_LOGGED_IN: Readiness.ValueType  # 10
+"""Logged in; not known yet whether the day's settlement is confirmed."""
 Global___Readiness: _TypeAlias = Readiness  # noqa: Y015
 
 @_typing.final

@@ -1,0 +1,79 @@
+"""How the trade service gets from a connection to the day's books, and when it stops trying."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arbig.config import Ctp
+from arbig.ctp.client import Client
+from arbig.ctp.errors import CtpError
+from arbig.ctp.spi import Link
+from arbig.trade.v1 import trade_pb2 as pb
+from tests.trade_svc.desk import DAY, Desk, desk_in
+from trade_svc.gateway import Gateway
+from trade_svc.session import Session
+
+LOGIN = {"TradingDay": DAY, "FrontID": 1, "SessionID": 1, "MaxOrderRef": ""}
+
+
+class Wire(Client):
+    """Stands for the connection: answers requests as it is told, and notes the readiness at each."""
+
+    def __init__(self, desk: Desk, **answers: Any) -> None:
+        super().__init__(Any, None, lambda _: None)  # type: ignore[arg-type]
+        self.asked: list[tuple[str, str]] = []
+        self._desk = desk
+        self._answers = {"ReqUserLogin": [LOGIN], **answers}
+        self.take(Link(up=True))
+
+    def struct(self, name: str, **values: Any) -> Any:
+        """Give what would be sent."""
+        return values
+
+    async def request(self, method: str, struct: Any) -> list[dict[str, Any]]:
+        """Answer."""
+        readiness = pb.Readiness.Name(self._desk.trader.readiness).removeprefix("READINESS_")
+        self.asked.append((method, readiness))
+        answer = self._answers.get(method, [])
+        if isinstance(answer, CtpError):
+            raise answer
+        rows: list[dict[str, Any]] = answer
+        return rows
+
+
+@contextlib.asynccontextmanager
+async def keeping(session: Session) -> AsyncIterator[asyncio.Task[None]]:
+    """Keep a session for as long as the context lasts."""
+    task = asyncio.create_task(session.keep())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def session_of(desk: Desk, wire: Wire) -> Session:
+    return Session(desk.trading, Gateway(wire, Ctp()))
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+async def test_each_step_of_the_login_is_a_state_of_its_own(tmp_path: Path, *, confirmed: bool) -> None:
+    """Who looks at it sees which step the front does not answer; a confirmed settlement is not called unconfirmed."""
+    async with desk_in(tmp_path, log_in=False) as desk:
+        rows = [{"ConfirmDate": DAY}] if confirmed else []
+        wire = Wire(desk, ReqQrySettlementInfoConfirm=rows)
+        async with keeping(session_of(desk, wire)), asyncio.timeout(5):
+            while desk.trader.readiness != pb.READINESS_READY:
+                await asyncio.sleep(0.01)
+    steps = [
+        ("ReqAuthenticate", "CONNECTED"),
+        ("ReqUserLogin", "AUTHENTICATED"),
+        ("ReqQrySettlementInfoConfirm", "LOGGED_IN"),
+        ("ReqSettlementInfoConfirm", "SETTLEMENT_UNCONFIRMED"),
+        ("ReqQryInstrument", "LOADING"),
+    ]
+    assert wire.asked[: len(steps) - confirmed] == [step for step in steps if not confirmed or "_UNC" not in step[1]]
