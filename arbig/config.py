@@ -80,6 +80,9 @@ class Trade(_Section):
     limits: Path | None = Field(
         None, description="file of the risk limits; none means one in the data directory, made with our defaults"
     )
+    login_tries: int = Field(
+        3, ge=1, description="logins that the broker may refuse in a day; then none is tried, also after a restart"
+    )
 
 
 class Store(_Section):

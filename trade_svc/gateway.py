@@ -44,6 +44,11 @@ class Gateway:
         self._password = _secret(ctp.password_file)
         self._auth_code = _secret(ctp.auth_code_file)
         self._user = {"BrokerID": ctp.broker_id, "UserID": ctp.account_id}
+        # What the broker judges a login by.
+        self.credentials = (
+            *(ctp.trade_front, ctp.broker_id, ctp.account_id),
+            *(self._app_id, self._auth_code, self._password),
+        )
         self._investor = {"BrokerID": ctp.broker_id, "InvestorID": ctp.account_id}
 
     async def authenticate(self) -> None:

@@ -4,13 +4,13 @@ The file is TOML, one line a limit, by the names of RiskLimits. What it does not
 limit. A name that is no limit, or a number that cannot be one, is an error.
 """
 
-import os
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from arbig.durable import write_whole
 from arbig.errors import ConfigError, InvalidField, Unavailable
 from arbig.trade.v1 import trade_pb2 as pb
 
@@ -72,13 +72,8 @@ def load(path: Path, account_id: str) -> pb.RiskLimits:
 def save(path: Path, limits: pb.RiskLimits) -> None:
     """Write the file, wholly or not at all; raises Unavailable where that is not possible."""
     lines = [f"{name} = {_toml(getattr(limits, name))}\n" for name in NAMES]
-    part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("w") as file:
-            file.write("# Limits that every order is checked against; 0 is no such limit.\n" + "".join(lines))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_whole(path, "# Limits that every order is checked against; 0 is no such limit.\n" + "".join(lines))
     except OSError as error:
         raise Unavailable(
             f"the limits cannot be kept in {path}: {error.strerror}; nothing changed", "NOT_KEPT"

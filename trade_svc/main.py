@@ -19,13 +19,14 @@ from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from arbig.server import serve, watch_health
 from arbig.trade.v1 import trade_pb2 as pb
 from trade_svc import limits
-from trade_svc.gateway import open_gateway
+from trade_svc.gateway import Gateway, open_gateway
 from trade_svc.instruments import Instruments
 from trade_svc.journal import Journal
 from trade_svc.rpc import NAME, TradeService
 from trade_svc.session import Session
 from trade_svc.trader import Trader
 from trade_svc.trading import Clock, Trading
+from trade_svc.tries import LoginTries
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,12 @@ def open_limits(settings: Settings) -> tuple[Path, pb.RiskLimits]:
     return path, limits.load(path, account_id)
 
 
+def login_tries(settings: Settings, gateway: Gateway) -> LoginTries:
+    """Give the count of the account's refused logins, from the data directory."""
+    path = settings.directory("trade") / f"refused-logins-{settings.ctp.account_id}.json"
+    return LoginTries(path, gateway.credentials, settings.trade.login_tries)
+
+
 def check_live(settings: Settings) -> None:
     """Raise ConfigError for live trading that was not asked for by the account's name too."""
     account_id = settings.ctp.account_id
@@ -81,7 +88,7 @@ async def run(settings: Settings) -> None:
 
         async with open_gateway(settings, on_push) as gateway:
             trading = Trading(trader, journal, gateway, Clock(_now, _ms))
-            session = Session(trading, gateway)
+            session = Session(trading, gateway, login_tries(settings, gateway))
             ticks = Link("ticks of the market service")
             service = TradeService(session, journal, ticks, mode=settings.mode, limits_path=limits_path)
             async with (

@@ -6,7 +6,9 @@ ours. What does not agree after a few tries halts trading until somebody calls R
 
 import asyncio
 import logging
+from datetime import datetime
 
+from arbig.calendar import SHANGHAI
 from arbig.ctp.errors import CtpError, DisconnectedError
 from arbig.ctp.spi import Push
 from arbig.trade.v1 import trade_pb2 as pb
@@ -15,6 +17,7 @@ from trade_svc.reports import commission_rates, instrument_message, margin_by_si
 from trade_svc.terms import Rates
 from trade_svc.trader import Login, Trader
 from trade_svc.trading import Trading
+from trade_svc.tries import LoginTries
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +30,20 @@ TRIES, AGAIN_SECONDS = 3, 1.0
 OVERDUE_SECONDS = 10
 
 
+def _today() -> str:
+    return datetime.now(SHANGHAI).strftime("%Y%m%d")
+
+
 class Session:
     """The link of one account, and what it knows of the broker's rates."""
 
-    def __init__(self, trading: Trading, gateway: Gateway) -> None:
+    def __init__(self, trading: Trading, gateway: Gateway, tries: LoginTries) -> None:
         self.account_stale = asyncio.Event()
         self.trading = trading
         self._trader: Trader = trading.trader
         self._gateway = gateway
         self._client = gateway.client
+        self._tries = tries
         self._rates = Rates()
         self._agreeing = asyncio.Lock()
 
@@ -46,6 +54,9 @@ class Session:
 
     async def keep(self) -> None:
         """Hold the session, for ever; only a refused login that repeating would make worse ends the tries."""
+        if why := self._tries.locked(_today()):
+            self._lock_out(why)
+            return
         backoff = FIRST_BACKOFF
         while True:
             await self._client.connected()
@@ -76,12 +87,17 @@ class Session:
         except CtpError as error:
             if error.transient or error.error_id < 0:
                 raise
-            self._trader.set_readiness(pb.READINESS_LOCKED_OUT, str(error))
+            self._lock_out(self._tries.refuse(str(error), _today()))
             return None
+        self._tries.succeed()
         self._trader.begin_session(login)
         self._trader.set_readiness(pb.READINESS_LOGGED_IN, "asking whether the settlement is confirmed")
         log.info("logged in", extra={"front": "trade", "day": login.trading_day, "session": login.session_id})
         return login
+
+    def _lock_out(self, why: str) -> None:
+        log.error("no login is tried any more", extra={"reason": why})
+        self._trader.set_readiness(pb.READINESS_LOCKED_OUT, why)
 
     async def _trade(self, login: Login) -> None:
         """Load the day and agree, then keep things fresh until the link breaks."""
