@@ -28,6 +28,11 @@ class FlowControl:
         self._second: tuple[str, str] = ("", "")
         self._counts: dict[Hashable, int] = {}
 
+    @property
+    def queries_per_second(self) -> int:
+        """How many queries a session may send in a second; 0 is any number."""
+        return self._limits.queries_per_second
+
     def count_order(self, account_id: str, now: Moment) -> None:
         """Raise the refusal of one order too many."""
         self._count(("order", account_id), self._limits.orders_per_second, now, refusals.too_many_orders)

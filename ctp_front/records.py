@@ -12,6 +12,8 @@ from ctp_front.orders import CancelRequest, Order, OrderRequest, Refusal, Report
 
 FRONT_ID = 1
 _TRADER, CURRENCY = "SIM0001", "CNY"
+# To the library 0 is one a second, like nothing told; as many packets as this is what it begins with.
+_ANY_RATE, _ANY_PACKETS = 100, 2**31 - 1
 
 
 def info(refusal: Refusal | None = None) -> bytes:
@@ -19,6 +21,11 @@ def info(refusal: Refusal | None = None) -> bytes:
     if refusal is None:
         return record("RspInfo").make(ErrorMsg="正确")
     return record("RspInfo").make(ErrorID=refusal.error_id, ErrorMsg=refusal.text)
+
+
+def query_rate(queries_per_second: int) -> bytes:
+    """Write how many queries a second the library is to let through; it asks for this beside a login's answer."""
+    return record("QueryFreq").make(QueryFreq=queries_per_second or _ANY_RATE, FTDPkgFreq=_ANY_PACKETS)
 
 
 def order_request(values: Mapping[str, Any]) -> OrderRequest:

@@ -27,10 +27,10 @@ class Session:
         self._sequences: dict[int, int] = {}
         self._late: list[Callable[[], None]] = []
 
-    def reply(self, message: Message, rows: Sequence[bytes]) -> None:
-        """Answer with one packet a row; without rows, with RspInfo alone."""
+    def reply(self, message: Message, rows: Sequence[bytes], *also: bytes) -> None:
+        """Answer with one packet a row, each with what is told `also`; without rows, with RspInfo alone."""
         info = records.info()
-        self._give(message, tids.reply(message.tid), [[info, row] for row in rows] or [[info]])
+        self._give(message, tids.reply(message.tid), [[info, row, *also] for row in rows] or [[info]])
 
     def refuse(self, message: Message, refusal: Refusal, echo: bytes = b"") -> None:
         """Answer with an error, and what was asked."""

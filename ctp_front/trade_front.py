@@ -116,7 +116,7 @@ class TradeFront:
         account = self._floor.open_account(user)
         session.key = SessionKey(user, records.FRONT_ID, self._floor.ledger.next_session())
         answer = self._login_answer(session.key, str(account.max_order_ref))
-        session.reply(message, [answer])
+        session.reply(message, [answer], records.query_rate(self._control.queries_per_second))
         starts = _starts(message)
         self._floor.follow(session.connection, user, starts.get(wire.PRIVATE, 0), starts.get(wire.PUBLIC, QUICK))
         facts = {"account": user, "session": session.key.session_id, "private": starts.get(wire.PRIVATE, 0)}

@@ -60,6 +60,7 @@ class Gateway:
         """Log in, once authenticated; raises CtpError for a refusal."""
         login = self.client.struct("ReqUserLogin", **self._user, Password=self._password)
         (row,) = await self.client.request("ReqUserLogin", login)
+        self.client.pace_queries()
         return Login(row["TradingDay"], row["FrontID"], row["SessionID"], int(row["MaxOrderRef"].strip() or 0))
 
     async def settlement_confirmed(self, trading_day: str) -> bool:

@@ -24,9 +24,11 @@ log = logging.getLogger(__name__)
 ANSWER_SECONDS = 20.0
 # From where the private and public flows come (THOST_TE_RESUME_TYPE).
 RESTART, RESUME = 0, 1
-# The API refuses a second query within a second (-3) and one while another is unanswered (-2);
-# the front asks for a later try (90).
+# The API refuses queries beyond the front's rate in a second (-3) and one while another is
+# unanswered (-2); the front asks for a later try (90).
 QUERY_RETRY_SECONDS = 0.1
+# Where the front tells no rate.
+QUERIES_PER_SECOND = 1
 QUERY_REFUSALS = {-2, -3, 90}
 REFUSALS = {-1: "no connection to the front", -2: "too many requests are unanswered", -3: "too many requests a second"}
 
@@ -56,6 +58,8 @@ class Client:
         self._pending: dict[int, _Pending] = {}
         self._next_id = 0
         self._querying = asyncio.Lock()
+        self._query_seconds = 1 / QUERIES_PER_SECOND
+        self._next_query = 0.0
         self._up = asyncio.Event()
         self._down = asyncio.Event()
         self._down.set()
@@ -106,10 +110,22 @@ class Client:
         finally:
             del self._pending[request_id]
 
+    def pace_queries(self) -> None:
+        """Take over how many queries a second the front allows: it tells that with the login."""
+        info = self.struct("FrontInfo")
+        self.api.GetFrontInfo(info)
+        rate = info.QryFreq if info.QryFreq > 0 else QUERIES_PER_SECOND
+        self._query_seconds = 1 / rate
+        log.info("queries", extra={"per_second": rate, "told": info.QryFreq})
+
     async def query(self, method: str, struct: Any) -> list[Row]:
-        """Send a query when the API lets it through; queries go out one at a time."""
+        """Send a query when the front's rate lets it through; queries go out one at a time."""
+        loop = asyncio.get_running_loop()
         async with self._querying:
+            if (early := self._next_query - loop.time()) > 0:
+                await asyncio.sleep(early)
             while True:
+                self._next_query = loop.time() + self._query_seconds
                 try:
                     return await self.request(method, struct)
                 except CtpError as error:

@@ -222,3 +222,15 @@ def test_garbage_is_dropped_and_others_do_not_notice(tmp_path: Path) -> None:
             assert stranger.recv(10) == b""
         assert client.query("Order") == []
         until(lambda: "client dropped" in exchange.log.read_text(), "a line in the log")
+
+
+@pytest.mark.parametrize(("allowed", "told"), [(0, 100), (7, 7)])
+def test_the_front_tells_the_library_how_many_queries_a_second_it_allows(
+    tmp_path: Path, allowed: int, told: int
+) -> None:
+    """It stands beside the answer to the login; untold, the library lets one a second through."""
+    with front(tmp_path, queries_per_second=allowed) as exchange, vendor("trade", exchange.trade, tmp_path) as client:
+        client.login()
+        client.call("GetFrontInfo", "FrontInfo")
+        info = client.wait("GetFrontInfo")["args"][0]
+        assert (info["QryFreq"], info["FTDPkgFreq"]) == (told, 2**31 - 1)

@@ -33,15 +33,20 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (int, float, str, bool)) else copy(value)
 
 
+def say(session: str, name: str, *args: Any) -> None:
+    """Print a callback."""
+    event = {"session": session, "event": name, "args": [plain(arg) for arg in args]}
+    # One write: every session has a thread of its own.
+    OUTPUT.write(json.dumps(event) + "\n")
+    OUTPUT.flush()
+
+
 def spi(base: type, session: str) -> Any:
     """Make an Spi that prints every callback."""
 
     def callback(name: str) -> Callable[..., None]:
         def on(_: Any, *args: Any) -> None:
-            event = {"session": session, "event": name, "args": [plain(arg) for arg in args]}
-            # One write: every session has a thread of its own.
-            OUTPUT.write(json.dumps(event) + "\n")
-            OUTPUT.flush()
+            say(session, name, *args)
 
         return on
 
@@ -106,24 +111,33 @@ def main() -> None:
         command = json.loads(line)
         client = sessions[command["session"]]
         if "call" in command:
-            obey(sessions.api, client, command, number)
+            told = obey(sessions.api, client, command, number)
+            if told is not None:
+                say(command["session"], command["call"], told)
         elif "release" in command:
             sessions.release(command["session"])
     sessions.release_all()
 
 
-def obey(api: Any, client: Any, command: dict[str, Any], number: int) -> None:
-    """Make one call; the library allows one query a second, so a refused one is tried again."""
+def obey(api: Any, client: Any, command: dict[str, Any], number: int) -> Any:
+    """Make one call, and give what a Get* call filled in.
+
+    The library lets some queries a second through, so a refused one is tried again.
+    """
     call = getattr(client, command["call"])
     if "symbols" in command:
         symbols = [symbol.encode() for symbol in command["symbols"]]
         call(symbols, len(symbols))
-        return
+        return None
     field = getattr(api, f"CThostFtdc{command['field']}Field")()
     for name, value in command["values"].items():
         setattr(field, name, value)
+    if command["call"].startswith("Get"):
+        call(field)
+        return field
     while call(field, number) in (-2, -3):
         time.sleep(0.05)
+    return None
 
 
 if __name__ == "__main__":

@@ -35,15 +35,23 @@ class Wire(Client):
         """Give what would be sent."""
         return values
 
+    def pace_queries(self) -> None:
+        """Note that the rate was asked for; here there is none."""
+        self._note("GetFrontInfo")
+        self._query_seconds = 0.0
+
     async def request(self, method: str, struct: Any) -> list[dict[str, Any]]:
         """Answer."""
-        readiness = pb.Readiness.Name(self._desk.trader.readiness).removeprefix("READINESS_")
-        self.asked.append((method, readiness))
+        self._note(method)
         answer = self._answers.get(method, [])
         if isinstance(answer, CtpError):
             raise answer
         rows: list[dict[str, Any]] = answer
         return rows
+
+    def _note(self, method: str) -> None:
+        readiness = pb.Readiness.Name(self._desk.trader.readiness).removeprefix("READINESS_")
+        self.asked.append((method, readiness))
 
 
 @contextlib.asynccontextmanager
@@ -74,6 +82,7 @@ async def test_each_step_of_the_login_is_a_state_of_its_own(tmp_path: Path, *, c
     steps = [
         ("ReqAuthenticate", "CONNECTED"),
         ("ReqUserLogin", "AUTHENTICATED"),
+        ("GetFrontInfo", "AUTHENTICATED"),
         ("ReqQrySettlementInfoConfirm", "LOGGED_IN"),
         ("ReqSettlementInfoConfirm", "SETTLEMENT_UNCONFIRMED"),
         ("ReqQryInstrument", "LOADING"),

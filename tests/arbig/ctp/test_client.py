@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +19,11 @@ class Api:
     def __init__(self) -> None:
         self.codes: list[int] = []
         self.requests: list[int] = []
+        self.rate = 0
+
+    def GetFrontInfo(self, info: Any) -> None:  # noqa: N802
+        """Tell the front's rate."""
+        info.QryFreq = self.rate
 
     def ReqQryOrder(self, struct: object, request_id: int) -> int:  # noqa: N802
         """Take a query."""
@@ -103,6 +108,28 @@ async def test_a_query_that_comes_too_soon_is_sent_again(client: Client, api: Ap
             await asyncio.sleep(0.01)
     client.take(answer(api.requests[-1], 1, last=True))
     assert await asking == [{"value": 1}]
+
+
+@pytest.mark.parametrize(("told", "seconds"), [(4, 0.25), (0, 1.0)])
+async def test_queries_keep_the_rate_that_the_front_tells(
+    client: Client, api: Api, monkeypatch: pytest.MonkeyPatch, told: int, seconds: float
+) -> None:
+    """One a second where it tells none; the first goes at once."""
+    client.structs.CThostFtdcFrontInfoField = SimpleNamespace  # type: ignore[attr-defined]
+    api.rate = told
+    client.pace_queries()
+    waited: list[float] = []
+
+    async def sleep(delay: float) -> None:
+        waited.append(delay)
+
+    monkeypatch.setattr("arbig.ctp.client.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": sleep}))
+    for number in range(3):
+        asking = asyncio.ensure_future(client.query("ReqQryOrder", None))
+        await asyncio.sleep(0)
+        client.take(answer(api.requests[number], 1, last=True))
+        await asking
+    assert waited == pytest.approx([seconds, seconds], abs=0.1)
 
 
 async def test_what_waits_for_an_answer_learns_that_the_link_broke(client: Client) -> None:
