@@ -9,6 +9,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 from google.protobuf import descriptor_pool, message, message_factory
@@ -23,7 +24,26 @@ from arbig.errors import ArbigError, ConfigError, InvalidField
 log = logging.getLogger(__name__)
 
 Context = Any  # grpc.aio.ServicerContext; its stub cannot be named at run time
-Health = Callable[[bool], Awaitable[None]]
+# Takes what keeps the service from working; "" is that it works.
+Health = Callable[[str], Awaitable[None]]
+
+# A header must be visible ASCII and short; what is not is percent-encoded, and cut.
+_REASON, _REASON_LENGTH = "arbig-reason", 400
+_VISIBLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+
+
+class _Checks(health.aio.HealthServicer):  # type: ignore[misc]  # it comes without types
+    """Health that says beside NOT_SERVING why, in the trailing metadata of Check."""
+
+    why = ""
+
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> Any:  # noqa: N802
+        """Answer."""
+        if self.why:
+            context.set_trailing_metadata(
+                ((_REASON, quote(self.why[:_REASON_LENGTH], safe=_VISIBLE, errors="replace")),)
+            )
+        return await super().Check(request, context)
 
 
 def _encode(reply: message.Message | bytes) -> bytes:
@@ -90,14 +110,15 @@ async def serve(address: str, services: Sequence[tuple[str, object]]) -> AsyncIt
     Health begins NOT_SERVING. Raises ConfigError where the address cannot be listened on.
     """
     server = grpc.aio.server(options=SERVER_OPTIONS)
-    checks = health.aio.HealthServicer()
+    checks = _Checks()
     names = [name for name, _ in services]
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     server.add_generic_rpc_handlers(tuple(handlers(name, servicer) for name, servicer in services))
 
-    async def set_health(ready: bool) -> None:
-        status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+    async def set_health(why: str) -> None:
+        checks.why = why
+        status = health_pb2.HealthCheckResponse.NOT_SERVING if why else health_pb2.HealthCheckResponse.SERVING
         for name in ["", *names]:
             await checks.set(name, status)
 
@@ -106,7 +127,7 @@ async def serve(address: str, services: Sequence[tuple[str, object]]) -> AsyncIt
     except RuntimeError as error:
         raise ConfigError(f"cannot listen on {address}: is another program using the port? ({error})") from error
     try:
-        await set_health(False)
+        await set_health("starting")
         await server.start()
         log.info("serving", extra={"address": address, "services": ",".join(names)})
         yield set_health
@@ -115,8 +136,8 @@ async def serve(address: str, services: Sequence[tuple[str, object]]) -> AsyncIt
         await server.stop(grace=0.5)
 
 
-async def watch_health(set_health: Health, ready: Callable[[], bool], seconds: float = 0.2) -> None:
-    """Keep the health what `ready` says, for ever."""
+async def watch_health(set_health: Health, why: Callable[[], str], seconds: float = 0.2) -> None:
+    """Keep the health what `why` says, for ever."""
     while True:
-        await set_health(ready())
+        await set_health(why())
         await asyncio.sleep(seconds)

@@ -45,7 +45,7 @@ async def run(settings: Settings) -> None:
             serve(settings.address("front"), [(SERVICE, service)]) as set_health,
         ):
             floor.open_market(source.now())
-            await set_health(True)
+            await set_health("")
             log.info("open", extra={"source": source.name, "trading_day": exchange.trading_day})
             try:
                 async with asyncio.TaskGroup() as tasks:

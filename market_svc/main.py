@@ -9,7 +9,7 @@ from arbig.config import Settings
 from arbig.fanout import Feed
 from arbig.follow import Link
 from arbig.server import serve, watch_health
-from market_svc.gateway import open_gateway
+from market_svc.gateway import Gateway, open_gateway
 from market_svc.instruments import Instruments
 from market_svc.recorder import Recorder
 from market_svc.rpc import NAME, MarketService
@@ -26,6 +26,11 @@ def recall(tape: Tape, size: int) -> Feed:
         feed.append(tick.symbol, data)
         feed.wake()  # for each: the feed holds what it has not shown, and the tape may be much longer than the ring
     return feed
+
+
+def why_not_ready(gateway: Gateway) -> str:
+    """Say what keeps the ticks from coming; empty when they can."""
+    return gateway.reason or ("" if gateway.subscribed else "nothing is subscribed yet")
 
 
 async def run(settings: Settings) -> None:
@@ -45,4 +50,4 @@ async def run(settings: Settings) -> None:
                         settings.address("trade"), link, lambda symbols: gateway.subscribe(chosen or symbols)
                     )
                 )
-                tasks.create_task(watch_health(set_health, lambda: not gateway.reason and bool(gateway.subscribed)))
+                tasks.create_task(watch_health(set_health, lambda: why_not_ready(gateway)))

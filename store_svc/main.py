@@ -43,4 +43,4 @@ async def run(settings: Settings) -> None:
             group.create_task(ticks.run())
             group.create_task(system_logs.run())
             group.create_task(backups.run())
-            group.create_task(watch_health(set_health, lambda: not events.reason))
+            group.create_task(watch_health(set_health, lambda: events.reason))

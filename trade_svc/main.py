@@ -73,6 +73,13 @@ def check_live(settings: Settings) -> None:
         raise ConfigError(f"mode: live trading needs ARBIG_LIVE={account_id} in the environment")
 
 
+def why_not_ready(trader: Trader) -> str:
+    """Say how far the link is, and why not further; empty when READY."""
+    if trader.readiness == pb.READINESS_READY:
+        return ""
+    return f"{pb.Readiness.Name(trader.readiness).removeprefix('READINESS_')}: {trader.reason}"
+
+
 async def run(settings: Settings) -> None:
     """Run until cancelled."""
     check_live(settings)
@@ -97,4 +104,4 @@ async def run(settings: Settings) -> None:
             ):
                 tasks.create_task(session.keep())
                 tasks.create_task(follow_ticks(trader, settings.address("market"), ticks))
-                tasks.create_task(watch_health(set_health, lambda: trader.readiness == pb.READINESS_READY))
+                tasks.create_task(watch_health(set_health, lambda: why_not_ready(trader)))

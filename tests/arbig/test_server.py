@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 import pytest
@@ -110,13 +111,19 @@ async def test_a_cursor_ahead_ends_the_stream_with_its_reason(address: str) -> N
 
 
 async def test_health_follows_its_switch(address: str) -> None:
-    """NOT_SERVING until the service says otherwise."""
+    """NOT_SERVING until the service says otherwise, and why: readable, and a header whatever it holds."""
+    whys = ["HALTED: 3 lots, 100% of ours", "LOCKED_OUT: 不合法的登录\n", "x" * 100_000, ""]
     async with serve(address, [(NAME, Market(Feed(1, 8)))]) as set_health, open_channel(address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
-        for ready in (False, True):
-            await set_health(ready)
-            reply = await stub.Check(health_pb2.HealthCheckRequest(service=NAME))
-            assert (reply.status == health_pb2.HealthCheckResponse.SERVING) is ready
+        said = {}
+        for why in whys:
+            await set_health(why)
+            call = stub.Check(health_pb2.HealthCheckRequest(service=NAME))
+            assert ((await call).status == health_pb2.HealthCheckResponse.NOT_SERVING) is bool(why)
+            said[why] = dict(await call.trailing_metadata()).get("arbig-reason", "")
+        assert said[whys[0]] == "HALTED: 3 lots, 100%25 of ours"
+        assert said[whys[1]].startswith("LOCKED_OUT: %E4%B8%8D")
+        assert [unquote(said[why]) for why in whys] == [*whys[:2], "x" * 400, ""]
 
 
 async def test_a_port_in_use_is_an_error_that_names_it(address: str) -> None:

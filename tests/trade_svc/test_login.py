@@ -15,6 +15,7 @@ from arbig.ctp.spi import Link
 from arbig.trade.v1 import trade_pb2 as pb
 from tests.trade_svc.desk import DAY, Desk, desk_in
 from trade_svc.gateway import Gateway
+from trade_svc.main import why_not_ready
 from trade_svc.session import Session
 from trade_svc.tries import LoginTries
 
@@ -121,3 +122,11 @@ async def test_a_login_that_succeeds_forgets_the_refusals(tmp_path: Path) -> Non
             while desk.trader.readiness != pb.READINESS_READY:
                 await asyncio.sleep(0.01)
     assert not (tmp_path / "refused.json").exists()
+
+
+async def test_the_health_check_says_the_readiness_and_its_reason(tmp_path: Path) -> None:
+    """Nothing but READY is healthy."""
+    async with desk_in(tmp_path) as desk:
+        assert why_not_ready(desk.trader) == ""
+        desk.trader.set_readiness(pb.READINESS_LOCKED_OUT, "wrong password")
+        assert why_not_ready(desk.trader) == "LOCKED_OUT: wrong password"
