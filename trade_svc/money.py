@@ -34,7 +34,7 @@ Prices = Mapping[str, float]
 def margin_of(side: pb.PositionSide.ValueType, holding: Holding, terms: Terms) -> float:
     """Give the margin of a side; lots of earlier days always count from their settlement price."""
     value = sum(lot.cost_price * lot.volume for lot in holding.yesterday)
-    value += sum((terms.settlement or lot.open_price) * lot.volume for lot in holding.today)
+    value += sum((terms.base_price or lot.open_price) * lot.volume for lot in holding.today)
     return terms.margin_rate(side).on(value * terms.multiplier, count(holding.lots))
 
 

@@ -246,6 +246,10 @@ def margin_by_side(row: Row) -> bool:
     return bool(row["MaxMarginSideAlgorithm"] == "1")
 
 
-def settlement_margin(row: Row) -> bool:
-    """Tell from a BrokerTradingParams row whether margin of today's lots counts from the settlement price."""
-    return bool(row["MarginPriceType"] == "1")
+def margin_price(row: Row) -> str:
+    """Read of a BrokerTradingParams row which price of the tick margin of today's lots counts from.
+
+    Empty for MarginPriceType 4: the price that they were opened at.
+    """
+    fields = {"1": "pre_settlement_price", "2": "last_price", "3": "average_price"}
+    return fields.get(row["MarginPriceType"], "")

@@ -13,7 +13,7 @@ from arbig.ctp.errors import CtpError, DisconnectedError
 from arbig.ctp.spi import Push
 from arbig.trade.v1 import trade_pb2 as pb
 from trade_svc.gateway import Gateway
-from trade_svc.reports import commission_rates, instrument_message, margin_by_side, margin_rates, settlement_margin
+from trade_svc.reports import commission_rates, instrument_message, margin_by_side, margin_price, margin_rates
 from trade_svc.terms import Rates
 from trade_svc.trader import Login, Trader
 from trade_svc.trading import Trading
@@ -128,10 +128,11 @@ class Session:
             await self.agree()
         else:
             await self.trading.refresh_account()
-        if not self._rates.settlement_margin_known:
+        if not self._rates.margin_price_known:
             for row in await self._gateway.broker_parameters():
-                self._rates.settlement_margin = settlement_margin(row)
-            self._rates.settlement_margin_known = True
+                self._rates.margin_price = margin_price(row)
+            self._rates.margin_price_known = True
+        if self._rates.margin_price:
             self._use_rates()
         if symbol := next((one for one in self._wanted() if one not in self._trader.terms), ""):
             await self._load_rates(symbol)
@@ -170,8 +171,7 @@ class Session:
         trader = self._trader
         for symbol, instrument in trader.instruments.by_symbol.items():
             tick, _ = trader.ticks.get(symbol, (None, 0))
-            settlement = tick.pre_settlement_price if tick and tick.HasField("pre_settlement_price") else None
-            if terms := self._rates.terms(instrument, settlement):
+            if terms := self._rates.terms(instrument, tick):
                 trader.terms[symbol] = terms
 
     def _wanted(self) -> list[str]:

@@ -1,8 +1,8 @@
 """What the broker asks of the account: margin and commission rates, and the money that the day began with."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from arbig.market.v1.market_pb2 import Instrument
+from arbig.market.v1.market_pb2 import Instrument, Tick
 from arbig.trade.v1 import trade_pb2 as pb
 
 
@@ -28,8 +28,8 @@ class Terms(NamedTuple):
     close_today: Rate
     one_side: bool
     """Margin of the larger side alone (MaxMarginSideAlgorithm)."""
-    settlement: float | None
-    """The price that margin of today's lots counts from, where that is not their own (MarginPriceType 1)."""
+    base_price: float | None
+    """The price that margin of today's lots counts from, where that is not their own (MarginPriceType 1 to 3)."""
 
     def margin_rate(self, side: pb.PositionSide.ValueType) -> Rate:
         """Give the margin rate of a side."""
@@ -64,15 +64,24 @@ class Rates:
         self.margins: dict[str, tuple[Rate, Rate]] = {}
         self.commissions: dict[str, tuple[Rate, Rate, Rate]] = {}
         self.one_side: set[str] = set()
-        self.settlement_margin = False
-        self.settlement_margin_known = False
+        # The tick's field that margin of today's lots counts from; empty for what they were opened at.
+        self.margin_price = ""
+        self.margin_price_known = False
 
-    def terms(self, instrument: Instrument, settlement: float | None) -> Terms | None:
-        """Give the terms of an instrument with its last settlement price; None while a rate is missing."""
+    def terms(self, instrument: Instrument, tick: Tick | None) -> Terms | None:
+        """Give the terms of an instrument with its last tick; None while a rate is missing."""
         margin = self.margins.get(instrument.symbol)
         commission = self.commissions.get(instrument.symbol) or self.commissions.get(instrument.product)
         if margin is None or commission is None:
             return None
         one_side = instrument.symbol in self.one_side
-        price = settlement if self.settlement_margin else None
-        return Terms(instrument.multiplier, *margin, *commission, one_side, price)
+        return Terms(instrument.multiplier, *margin, *commission, one_side, self._base_price(instrument, tick))
+
+    def _base_price(self, instrument: Instrument, tick: Tick | None) -> float | None:
+        name: Any = self.margin_price
+        if not name or tick is None or not tick.HasField(name):
+            return None
+        price: float = getattr(tick, name)
+        # CTP's average is what a lot is worth, but at CZCE.
+        by_lot = name == "average_price" and instrument.exchange != "CZCE"
+        return price / instrument.multiplier if by_lot else price

@@ -41,7 +41,7 @@ TERMS = Terms(
     Rate(0.0, _AU.close_fee),
     Rate(0.0, _AU.close_today_fee),
     one_side=False,
-    settlement=None,
+    base_price=None,
 )
 TRIES = 3
 

@@ -103,7 +103,7 @@ class Mirror:
             Rate(0.0, product.close_fee),
             Rate(0.0, product.close_today_fee),
             one_side=False,
-            settlement=None,
+            base_price=None,
         )
         self.trader.ticks[symbol] = Tick(symbol=symbol, last_price=last), 0
 

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
+from arbig.market.v1.market_pb2 import Instrument, Tick
 from arbig.trade.v1 import trade_pb2 as pb
 from tests.trade_svc.desk import AU, TERMS, account_row
 from trade_svc.money import Money, commission_of, margin_of, reckon
 from trade_svc.positions import Holding, Lot, Positions, SideKey
-from trade_svc.reports import commission_rates, margin_rates, opening_money, settlement_margin
+from trade_svc.reports import commission_rates, margin_price, margin_rates, opening_money
 from trade_svc.terms import Opening, Rate, Rates
 
 LONG, SHORT = pb.POSITION_SIDE_LONG, pb.POSITION_SIDE_SHORT
@@ -41,13 +42,20 @@ def test_margin_is_a_share_of_the_value_and_yuan_a_lot() -> None:
     assert margin_of(SHORT, held(today=2), terms) == pytest.approx(2 * 160_000)
 
 
-@pytest.mark.parametrize(("price_type", "todays"), [("1", 790.0), ("4", 800.0)])
+@pytest.mark.parametrize(
+    ("price_type", "exchange", "todays"),
+    [("1", "SHFE", 790.0), ("2", "SHFE", 805.0), ("3", "SHFE", 803.0), ("3", "CZCE", 803_000.0), ("4", "SHFE", 800.0)],
+)
 def test_margin_of_older_lots_counts_from_the_settlement_price_whatever_todays_does(
-    price_type: str, todays: float
+    price_type: str, exchange: str, todays: float
 ) -> None:
-    """MarginPriceType says what today's counts from: the settlement price too, or their own."""
-    settlement = 790.0 if settlement_margin({"MarginPriceType": price_type}) else None
-    terms = TERMS._replace(settlement=settlement)
+    """MarginPriceType: the settlement before, the last price, the day's average (CZCE's is not a lot's), their own."""
+    rates = Rates()
+    rates.margins["au2604"], rates.commissions["au2604"] = TERMS[1:3], TERMS[3:6]
+    rates.margin_price = margin_price({"MarginPriceType": price_type})
+    tick = Tick(pre_settlement_price=790.0, last_price=805.0, average_price=803_000.0)
+    terms = rates.terms(Instrument(symbol="au2604", exchange=exchange, multiplier=1000), tick)
+    assert terms is not None
     assert margin_of(LONG, held(yesterday=1, today=1), terms) == pytest.approx((790.0 + todays) * 100)
 
 
