@@ -249,3 +249,12 @@ def margin_by_side(row: Row) -> bool:
 def settlement_margin(row: Row) -> bool:
     """Tell from a BrokerTradingParams row whether margin of today's lots counts from the settlement price."""
     return bool(row["MarginPriceType"] == "1")
+
+
+def settlement_statement(rows: list[Row]) -> pb.GetSettlementResponse | None:
+    """Join the pieces of a statement, None if there are none: each is 500 bytes, and may end inside a character."""
+    if not rows:
+        return None
+    pieces = sorted(rows, key=lambda row: (row["SettlementID"], row["SequenceNo"]))
+    text = b"".join(row["Content"] for row in pieces).decode("gb18030", "replace")
+    return pb.GetSettlementResponse(trading_day=rows[0]["TradingDay"], text=text)
