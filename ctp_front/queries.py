@@ -6,7 +6,7 @@ A query's empty fields ask for everything. No rows is an answer too: RspInfo wit
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ctp_front import account_records, instrument_records, records, tids
+from ctp_front import account_records, instrument_records, records, statement, tids
 from ctp_front.account_records import Day, Owner
 from ctp_front.exchange import Exchange
 from ctp_front.instrument import Instrument
@@ -86,16 +86,10 @@ class Queries:
         yield account_records.trading_account(self._broker_id, account, self._exchange.trading_day, money)
 
     def _settlement_info(self, account_id: str, asked: dict[str, Any]) -> Rows:
-        balance = self._exchange.account(account_id).pre_balance
-        yield record("SettlementInfo").make(
-            TradingDay=self._exchange.trading_day,
-            SettlementID=1,
-            BrokerID=self._broker_id,
-            InvestorID=account_id,
-            AccountID=account_id,
-            SequenceNo=1,
-            Content=f"模拟结算单 客户号: {account_id} 期初结存: {balance:.2f}",
-        )
+        # Of earlier days nothing is kept.
+        trading_day = self._exchange.trading_day
+        if asked.get("TradingDay", trading_day) == trading_day:
+            yield from statement.pieces(self._owner(account_id), trading_day, self._exchange.account(account_id))
 
     def _settlement_confirm(self, account_id: str, asked: dict[str, Any]) -> Rows:
         confirmed = self._exchange.account(account_id).confirmed

@@ -36,7 +36,7 @@ PURE = (
     *(f"ctp_front/{name}.py" for name in ("exchange", "faults", "flow_control", "generator", "hours")),
     *(f"ctp_front/{name}.py" for name in ("instrument", "instrument_records", "layout", "manners", "matching")),
     *(f"ctp_front/{name}.py" for name in ("order_index", "orders", "position", "queries", "records")),
-    *(f"ctp_front/{name}.py" for name in ("refusals", "tids", "wire")),
+    *(f"ctp_front/{name}.py" for name in ("refusals", "statement", "tids", "wire")),
 )
 WAITING = {"aiohttp", "asyncio", "grpc", "random", "secrets", "socket", "threading", "time", "uvloop"}
 CLOCKS = {"datetime.now", "datetime.today", "datetime.utcnow", "date.today"}

@@ -73,6 +73,10 @@ class Gateway:
         struct = self.client.struct("SettlementInfoConfirm", **self._investor)
         await self.client.request("ReqSettlementInfoConfirm", struct)
 
+    async def settlement(self, trading_day: str = "") -> list[Row]:
+        """Query the pieces of a day's settlement statement; without a day, of the last one."""
+        return await self._query("SettlementInfo", {**self._investor, "TradingDay": trading_day})
+
     async def _query(self, name: str, values: dict[str, str]) -> list[Row]:
         return await self.client.query(f"ReqQry{name}", self.client.struct(f"Qry{name}", **values))
 

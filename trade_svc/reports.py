@@ -253,3 +253,12 @@ def margin_price(row: Row) -> str:
     """
     fields = {"1": "pre_settlement_price", "2": "last_price", "3": "average_price"}
     return fields.get(row["MarginPriceType"], "")
+
+
+def settlement_statement(rows: list[Row]) -> pb.GetSettlementResponse | None:
+    """Join the pieces of a statement, None if there are none: each is 500 bytes, and may end inside a character."""
+    if not rows:
+        return None
+    pieces = sorted(rows, key=lambda row: (row["SettlementID"], row["SequenceNo"]))
+    text = b"".join(row["Content"] for row in pieces).decode("gb18030", "replace")
+    return pb.GetSettlementResponse(trading_day=rows[0]["TradingDay"], text=text)

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from arbig.calendar import exchange_time
 from arbig.ctp.errors import CtpError, DisconnectedError
-from arbig.errors import NotFound, Unavailable
+from arbig.errors import InvalidField, NotFound, Unavailable
 from arbig.fanout import element
 from arbig.follow import Link
 from arbig.server import Context
@@ -123,6 +124,22 @@ class TradeService:
         if self._trader.account is None:
             raise Unavailable("the broker has not reported the account yet", "NOT_LOADED")
         return pb.GetAccountResponse(account=self._trader.account)
+
+    async def GetSettlement(  # noqa: N802
+        self, request: pb.GetSettlementRequest, context: Context
+    ) -> pb.GetSettlementResponse:
+        """Give the broker's statement."""
+        self._check_account(request.account_id)
+        day = request.trading_day
+        if day and exchange_time(day, "00:00:00") is None:
+            raise InvalidField("trading_day", f"{day} is no day YYYYMMDD", "BAD_DAY")
+        try:
+            statement = await self._session.settlement(day)
+        except (CtpError, DisconnectedError, TimeoutError) as error:
+            raise Unavailable(f"the broker cannot be asked: {error}", "NOT_READY") from error
+        if statement is None:
+            raise NotFound(f"the broker has no settlement of {day or 'any day'}", "NO_SETTLEMENT", "trading_day")
+        return statement
 
     # What is allowed.
 

@@ -13,7 +13,14 @@ from arbig.ctp.errors import CtpError, DisconnectedError
 from arbig.ctp.spi import Push
 from arbig.trade.v1 import trade_pb2 as pb
 from trade_svc.gateway import Gateway
-from trade_svc.reports import commission_rates, instrument_message, margin_by_side, margin_price, margin_rates
+from trade_svc.reports import (
+    commission_rates,
+    instrument_message,
+    margin_by_side,
+    margin_price,
+    margin_rates,
+    settlement_statement,
+)
 from trade_svc.terms import Rates
 from trade_svc.trader import Login, Trader
 from trade_svc.trading import Trading
@@ -151,6 +158,10 @@ class Session:
             texts = [f"{one.what}: ours {one.ours}, the broker's {one.broker}" for one in found.differences]
             self._trader.set_readiness(pb.READINESS_HALTED, f"the broker disagrees: {'; '.join(texts)}")
             return found
+
+    async def settlement(self, trading_day: str) -> pb.GetSettlementResponse | None:
+        """Give a day's settlement statement if the broker has one; without a day, the last one."""
+        return settlement_statement(await self._gateway.settlement(trading_day))
 
     # What is traded, and at which rates.
 

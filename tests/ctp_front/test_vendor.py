@@ -234,3 +234,20 @@ def test_the_front_tells_the_library_how_many_queries_a_second_it_allows(
         client.call("GetFrontInfo", "FrontInfo")
         info = client.wait("GetFrontInfo")["args"][0]
         assert (info["QryFreq"], info["FTDPkgFreq"]) == (told, 2**31 - 1)
+
+
+def test_a_settlement_statement_comes_in_pieces_that_cut_its_characters(tmp_path: Path) -> None:
+    """The library hands on each piece's bytes as they are, so that they can be joined before they are read."""
+    with front(tmp_path) as exchange, vendor("trade", exchange.trade, tmp_path) as client:
+        day = client.login()["TradingDay"]
+        rows = client.query("SettlementInfo", **INVESTOR)
+        pieces = [bytes.fromhex(row["Content"]) for row in rows]
+        assert [row["SequenceNo"] for row in rows] == list(range(1, len(rows) + 1))
+        assert {len(piece) for piece in pieces[:-1]} == {500}
+        with pytest.raises(UnicodeDecodeError):
+            pieces[0].decode("gb18030")
+        text = b"".join(pieces).decode("gb18030")
+        assert f"客户号: sim001    交易日: {day}" in text
+        assert "期初结存:         1000000.00" in text
+        assert client.query("SettlementInfo", **INVESTOR, TradingDay=day) == rows
+        assert client.query("SettlementInfo", **INVESTOR, TradingDay="20200102") == []

@@ -36,8 +36,8 @@ def plain(value: Any) -> Any:
 def say(session: str, name: str, *args: Any) -> None:
     """Print a callback."""
     event = {"session": session, "event": name, "args": [plain(arg) for arg in args]}
-    # One write: every session has a thread of its own.
-    OUTPUT.write(json.dumps(event) + "\n")
+    # One write: every session has a thread of its own. Bytes are the pieces of a statement.
+    OUTPUT.write(json.dumps(event, default=bytes.hex) + "\n")
     OUTPUT.flush()
 
 

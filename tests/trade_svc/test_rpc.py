@@ -11,6 +11,7 @@ from arbig.follow import Link
 from arbig.trade.v1 import trade_pb2 as pb
 from tests.trade_svc.desk import Desk, desk_in, request
 from trade_svc import limits
+from trade_svc.reports import settlement_statement
 from trade_svc.rpc import TradeService
 
 LONG = pb.POSITION_SIDE_LONG
@@ -36,6 +37,7 @@ GOOD: dict[str, Any] = {
     "SetTradingState": STATE,
     "EmergencyStop": pb.EmergencyStopRequest(),
     "Reconcile": pb.ReconcileRequest(),
+    "GetSettlement": pb.GetSettlementRequest(),
 }
 BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("SubmitOrder", {"client_order_id": ""}, "client_order_id", "MISSING"),
@@ -94,6 +96,9 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("SetTradingState", {"state": 9}, "state", "MISSING"),
     ("SetTradingState", {"reason": "x" * 201}, "reason", "TOO_LONG"),
     ("EmergencyStop", {"reason": "x" * 201}, "reason", "TOO_LONG"),
+    ("GetSettlement", {"trading_day": "20260230"}, "trading_day", "BAD_DAY"),
+    ("GetSettlement", {"trading_day": "today"}, "trading_day", "BAD_DAY"),
+    ("GetSettlement", {"trading_day": "20200102"}, "trading_day", "NO_SETTLEMENT"),
     *[
         (method, {"account_id": "other"}, "account_id", "UNKNOWN_ACCOUNT")
         for method, good in GOOD.items()
@@ -108,6 +113,11 @@ class Logged:
     def __init__(self, desk: Desk) -> None:
         self.trading = desk.trading
         self.agree = desk.trading.agree
+        self.pieces: list[dict[str, Any]] = []
+
+    async def settlement(self, trading_day: str) -> pb.GetSettlementResponse | None:
+        """Answer."""
+        return settlement_statement(self.pieces)
 
 
 def service_of(desk: Desk, directory: Path) -> TradeService:
@@ -192,3 +202,18 @@ async def test_conduct_trades_and_status_are_told(tmp_path: Path) -> None:
         assert (status.trading_state, status.readiness) == (pb.TRADING_STATE_ACTIVE, pb.READINESS_READY)
         reply = await service.Reconcile(pb.ReconcileRequest(), None)
         assert [one.what for one in reply.reconciliation.differences][:1] == ["order EXT.20261123.1.9.77"]
+
+
+async def test_a_statement_is_joined_before_it_is_read(tmp_path: Path) -> None:
+    """CTP cuts it every 500 bytes, also inside a character; pieces go by their numbers."""
+    text = "结算单,\r\n" * 200
+    told = text.encode("gb18030")
+    cuts = [told[at : at + 500] for at in range(0, len(told), 500)]
+    with pytest.raises(UnicodeDecodeError):
+        cuts[0].decode("gb18030")
+    row = {"SettlementID": 1, "TradingDay": "20261124"}
+    async with desk_in(tmp_path) as desk:
+        service: Any = service_of(desk, tmp_path)
+        service._session.pieces = [{**row, "SequenceNo": at, "Content": cut} for at, cut in enumerate(cuts)][::-1]
+        reply = await service.GetSettlement(pb.GetSettlementRequest(), None)
+    assert reply == pb.GetSettlementResponse(trading_day="20261124", text=text)

@@ -1968,6 +1968,58 @@ class GetAccountResponse(_message.Message):
 Global___GetAccountResponse: _TypeAlias = GetAccountResponse  # noqa: Y015
 
 @_typing.final
+class GetSettlementRequest(_message.Message):
+    """Which statement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADING_DAY_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    trading_day: _builtins.str
+    """YYYYMMDD; empty means the one that is confirmed at login, of the last day that was settled."""
+    account_id: _builtins.str
+    """The account; empty means the only one."""
+    def __init__(
+        self,
+        *,
+        trading_day: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "trading_day", b"trading_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSettlementRequest: _TypeAlias = GetSettlementRequest  # noqa: Y015
+
+@_typing.final
+class GetSettlementResponse(_message.Message):
+    """A settlement statement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADING_DAY_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    trading_day: _builtins.str
+    """YYYYMMDD as the broker gave it."""
+    text: _builtins.str
+    """The statement: lines of text for people, mostly Chinese, in columns for a fixed-width font."""
+    def __init__(
+        self,
+        *,
+        trading_day: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["text", b"text", "trading_day", b"trading_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSettlementResponse: _TypeAlias = GetSettlementResponse  # noqa: Y015
+
+@_typing.final
 class SubscribeEventsRequest(_message.Message):
     """What to follow, and from where."""
 

@@ -84,6 +84,11 @@ class TradeServiceStub:
                 request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetAccountRequest.SerializeToString,
                 response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetAccountResponse.FromString,
                 _registered_method=True)
+        self.GetSettlement = channel.unary_unary(
+                '/arbig.trade.v1.TradeService/GetSettlement',
+                request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetSettlementRequest.SerializeToString,
+                response_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetSettlementResponse.FromString,
+                _registered_method=True)
         self.SubscribeEvents = channel.unary_stream(
                 '/arbig.trade.v1.TradeService/SubscribeEvents',
                 request_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.SubscribeEventsRequest.SerializeToString,
@@ -223,6 +228,16 @@ class TradeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSettlement(self, request, context):
+        """The broker's settlement statement, as the broker words it.
+
+        NOT_FOUND with reason NO_SETTLEMENT: the broker has none of that day. UNAVAILABLE: the broker
+        cannot be asked now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SubscribeEvents(self, request, context):
         """Follows orders, trades, positions and money: the service's journal.
 
@@ -355,6 +370,11 @@ def add_TradeServiceServicer_to_server(servicer, server):
                     servicer.GetAccount,
                     request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetAccountRequest.FromString,
                     response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetAccountResponse.SerializeToString,
+            ),
+            'GetSettlement': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSettlement,
+                    request_deserializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetSettlementRequest.FromString,
+                    response_serializer=arbig_dot_trade_dot_v1_dot_trade__pb2.GetSettlementResponse.SerializeToString,
             ),
             'SubscribeEvents': grpc.unary_stream_rpc_method_handler(
                     servicer.SubscribeEvents,
@@ -650,6 +670,33 @@ class TradeService:
             '/arbig.trade.v1.TradeService/GetAccount',
             arbig_dot_trade_dot_v1_dot_trade__pb2.GetAccountRequest.SerializeToString,
             arbig_dot_trade_dot_v1_dot_trade__pb2.GetAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSettlement(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.trade.v1.TradeService/GetSettlement',
+            arbig_dot_trade_dot_v1_dot_trade__pb2.GetSettlementRequest.SerializeToString,
+            arbig_dot_trade_dot_v1_dot_trade__pb2.GetSettlementResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -82,6 +82,12 @@ class TradeServiceStub:
 
     UNAVAILABLE until the broker has reported it once.
     """
+    GetSettlement: _grpc.UnaryUnaryMultiCallable[_trade_pb2.GetSettlementRequest, _trade_pb2.GetSettlementResponse]
+    """The broker's settlement statement, as the broker words it.
+
+    NOT_FOUND with reason NO_SETTLEMENT: the broker has none of that day. UNAVAILABLE: the broker
+    cannot be asked now.
+    """
     SubscribeEvents: _grpc.UnaryStreamMultiCallable[_trade_pb2.SubscribeEventsRequest, _trade_pb2.SubscribeEventsResponse]
     """Follows orders, trades, positions and money: the service's journal.
 
@@ -183,6 +189,12 @@ class TradeServiceAsyncStub(TradeServiceStub):
     """The account's money, as the broker last reported it.
 
     UNAVAILABLE until the broker has reported it once.
+    """
+    GetSettlement: _aio.UnaryUnaryMultiCallable[_trade_pb2.GetSettlementRequest, _trade_pb2.GetSettlementResponse]  # type: ignore[assignment]
+    """The broker's settlement statement, as the broker words it.
+
+    NOT_FOUND with reason NO_SETTLEMENT: the broker has none of that day. UNAVAILABLE: the broker
+    cannot be asked now.
     """
     SubscribeEvents: _aio.UnaryStreamMultiCallable[_trade_pb2.SubscribeEventsRequest, _trade_pb2.SubscribeEventsResponse]  # type: ignore[assignment]
     """Follows orders, trades, positions and money: the service's journal.
@@ -336,6 +348,18 @@ class TradeServiceServicer(metaclass=_abc_1.ABCMeta):
         """The account's money, as the broker last reported it.
 
         UNAVAILABLE until the broker has reported it once.
+        """
+
+    @_abc_1.abstractmethod
+    def GetSettlement(
+        self,
+        request: _trade_pb2.GetSettlementRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_trade_pb2.GetSettlementResponse, _abc.Awaitable[_trade_pb2.GetSettlementResponse]]:
+        """The broker's settlement statement, as the broker words it.
+
+        NOT_FOUND with reason NO_SETTLEMENT: the broker has none of that day. UNAVAILABLE: the broker
+        cannot be asked now.
         """
 
     @_abc_1.abstractmethod
