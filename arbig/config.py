@@ -5,6 +5,7 @@ named by the file that holds it, never written here.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Literal, Self
 
@@ -40,8 +41,17 @@ class Ctp(_Section):
     app_id: str = "arbig_sim_1"
     password_file: Path | None = None
     auth_code_file: Path | None = None
-    market_front: str = Field("", description="tcp://host:port; empty means the local front")
-    trade_front: str = Field("", description="tcp://host:port; empty means the local front")
+    market_front: str = Field("", description="tcp://host:port, or several with commas; empty means the local front")
+    trade_front: str = Field("", description="tcp://host:port, or several with commas; empty means the local front")
+    production: bool = Field(True, description="false for a broker's evaluation fronts")
+
+    @field_validator("market_front", "trade_front")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        for front in value.split(",") if value else []:
+            if not re.fullmatch(r"(tcp|ssl)://[^\s:/]+:\d{1,5}", front):
+                raise ValueError(f"{front!r} is not tcp://host:port")
+        return value
 
 
 class Front(_Section):

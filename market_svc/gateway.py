@@ -118,7 +118,8 @@ async def open_gateway(
 
     async with open_client(
         "market",
-        directory / "flow",
+        directory,
+        settings.ctp,
         settings.ctp.market_front or f"tcp://{settings.address('front_market')}",
         simulation=settings.mode == "simulation",
         on_push=on_push,

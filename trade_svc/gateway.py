@@ -177,7 +177,8 @@ async def open_gateway(settings: Settings, on_push: Callable[[Push], None]) -> A
     locale.ensure(settings.directory("locale"))
     async with open_client(
         "trade",
-        settings.directory("trade") / "flow",
+        settings.directory("trade"),
+        settings.ctp,
         settings.ctp.trade_front or f"tcp://{settings.address('front_trade')}",
         simulation=settings.mode == "simulation",
         on_push=on_push,

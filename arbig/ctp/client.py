@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, Literal
 
+from arbig.config import Ctp
 from arbig.ctp.errors import DISCONNECT, CtpError, DisconnectedError
 from arbig.ctp.inbox import Inbox
 from arbig.ctp.spi import Answer, Copier, Link, Push, Row, make_spi
@@ -184,29 +185,31 @@ class Client:
 @contextlib.asynccontextmanager
 async def open_client(
     kind: Literal["market", "trade"],
-    flow: Path,
-    front: str,
+    directory: Path,
+    ctp: Ctp,
+    fronts: str,
     *,
     simulation: bool,
     on_push: Callable[[Push], None],
     on_batch: Callable[[], None] = lambda: None,
     copiers: Mapping[str, Copier] = MappingProxyType({}),
 ) -> AsyncIterator[Client]:
-    """Load the library and connect to `front`, "tcp://host:port", for as long as the context lasts.
+    """Load the library and connect to one of `fronts`, "tcp://host:port,...", for as long as the context lasts.
 
-    `flow` is this API's own directory: shared ones corrupt each other. Pushes are copied by
+    In `directory` each account has its own flow: a shared one is corrupted. Pushes are copied by
     `copiers`, by name, where `copy` would be too slow. Call `locale.ensure` first.
     """
     # Importing the binding takes a second and aborts without its locale: only when it is needed.
     module = getattr(importlib.import_module("openctp_ctp"), "mdapi" if kind == "market" else "tdapi")
+    flow = directory / "flow" / f"{ctp.broker_id}.{ctp.account_id}"
     if simulation and flow.exists():
         shutil.rmtree(flow)
     flow.mkdir(parents=True, exist_ok=True)  # a missing directory is a SIGSEGV
     base = module.CThostFtdcMdSpi if kind == "market" else module.CThostFtdcTraderSpi
     api = (
-        module.CThostFtdcMdApi.CreateFtdcMdApi(f"{flow}/", False, False, True)
+        module.CThostFtdcMdApi.CreateFtdcMdApi(f"{flow}/", False, False, ctp.production)
         if kind == "market"
-        else module.CThostFtdcTraderApi.CreateFtdcTraderApi(f"{flow}/", True)
+        else module.CThostFtdcTraderApi.CreateFtdcTraderApi(f"{flow}/", ctp.production)
     )
     client = Client(module, api, on_push, on_batch)
     inbox: Inbox[Any] = Inbox(client.take_all)
@@ -219,9 +222,10 @@ async def open_client(
         topic = RESUME if simulation else RESTART
         api.SubscribePrivateTopic(topic)
         api.SubscribePublicTopic(topic)
-    api.RegisterFront(front)
+    for front in fronts.split(","):
+        api.RegisterFront(front)
     api.Init()
-    log.info("connecting", extra={"api": kind, "front": front, "version": api.GetApiVersion()})
+    log.info("connecting", extra={"api": kind, "fronts": fronts, "version": api.GetApiVersion()})
     try:
         yield client
     finally:

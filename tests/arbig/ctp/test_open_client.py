@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from arbig.config import Ctp
 from arbig.ctp.client import open_client
 
 RESTART, RESUME = 0, 1
@@ -43,8 +44,9 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     return made
 
 
-async def opened(flow: Path, *, simulation: bool) -> None:
-    async with open_client("trade", flow, "tcp://front:1", simulation=simulation, on_push=lambda _: None):
+async def opened(directory: Path, *, simulation: bool, fronts: str = "tcp://front:1", production: bool = True) -> None:
+    ctp = Ctp(broker_id="9999", account_id="one", production=production)
+    async with open_client("trade", directory, ctp, fronts, simulation=simulation, on_push=lambda _: None):
         pass
 
 
@@ -53,7 +55,7 @@ async def test_a_broker_tells_the_whole_day_again_at_each_login(
     simulation: bool, topic: int, api: Api, tmp_path: Path
 ) -> None:
     """The library's own count of what it has heard fails after a flow clear; the local front has its reason."""
-    await opened(tmp_path / "flow", simulation=simulation)
+    await opened(tmp_path, simulation=simulation)
     names = ("SubscribePrivateTopic", "SubscribePublicTopic", "RegisterFront", "Init")
     assert api.of(*names) == [
         ("SubscribePrivateTopic", topic),
@@ -66,18 +68,40 @@ async def test_a_broker_tells_the_whole_day_again_at_each_login(
 @pytest.mark.parametrize("simulation", [False, True])
 async def test_the_flow_directory_is_there_and_in_simulation_empty(simulation: bool, api: Api, tmp_path: Path) -> None:
     """Without one the library crashes; with an old one it would not hear the day again from the local front."""
-    old = tmp_path / "flow" / "old.con"
-    old.parent.mkdir()
+    old = tmp_path / "flow" / "9999.one" / "old.con"
+    old.parent.mkdir(parents=True)
     old.touch()
-    await opened(tmp_path / "flow", simulation=simulation)
-    assert api.of("Create") == [("Create", f"{tmp_path}/flow/", True)]
+    await opened(tmp_path, simulation=simulation)
+    assert api.of("Create") == [("Create", f"{tmp_path}/flow/9999.one/", True)]
     assert old.parent.is_dir()
     assert old.exists() is not simulation
 
 
+async def test_a_flow_of_another_account_is_left_alone(api: Api, tmp_path: Path) -> None:
+    """Two accounts on one would corrupt each other's."""
+    other = tmp_path / "flow" / "9999.two" / "private.con"
+    other.parent.mkdir(parents=True)
+    other.touch()
+    await opened(tmp_path, simulation=True)
+    assert other.exists()
+    assert [call[1] for call in api.of("Create")] == [f"{tmp_path}/flow/9999.one/"]
+
+
+async def test_the_library_may_choose_of_several_fronts(api: Api, tmp_path: Path) -> None:
+    """It turns to another one where the first does not answer."""
+    await opened(tmp_path, simulation=False, fronts="tcp://a:1,tcp://b:2")
+    assert [call[1] for call in api.of("RegisterFront")] == ["tcp://a:1", "tcp://b:2"]
+
+
+async def test_an_evaluation_front_is_no_production(api: Api, tmp_path: Path) -> None:
+    """The library takes another key for it."""
+    await opened(tmp_path, simulation=False, production=False)
+    assert [call[2] for call in api.of("Create")] == [False]
+
+
 async def test_the_library_is_released_without_a_listener(api: Api, tmp_path: Path) -> None:
     """Leaving without Release crashes, Join hangs, and a callback meanwhile would find nobody."""
-    await opened(tmp_path / "flow", simulation=False)
+    await opened(tmp_path, simulation=False)
     assert api.of("RegisterSpi")[-1] == ("RegisterSpi", None)
     assert api.called[-1] == ("Release",)
     assert not api.of("Join")
