@@ -23,6 +23,8 @@ AT_ONCE = frozenset({pb.ORDER_TYPE_FAK, pb.ORDER_TYPE_FOK, pb.ORDER_TYPE_MARKET}
 # back than one we have is an old one, repeated. From _AT_EXCHANGE on the exchange has the order.
 _RANK = {"": 0, "a": 1, "b": 1, "3": 2, "1": 3, "0": 4, "2": 4, "4": 4, "5": 4, "c": 4}
 _AT_EXCHANGE = 2
+# CTP has it, the exchange does not yet.
+TAKEN = "a"
 # A condition order of another terminal: at CTP it waits for its price (b), and then makes an order of
 # its own number (c).
 _WAITS = "b"

@@ -234,4 +234,5 @@ class TradeService:
             differences=trader.reconciliation.differences,
             external_orders=sum(order.external for order in working),
             ticks_reason=self._ticks.reason,
+            answer_ms=trader.answer_ms,
         )

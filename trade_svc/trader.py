@@ -17,7 +17,7 @@ from trade_svc import reconcile
 from trade_svc.conduct import ConductCounter
 from trade_svc.instruments import Instruments
 from trade_svc.money import Money, commission_of, reckon
-from trade_svc.orders import OrderBook, TradeKey, trade_key
+from trade_svc.orders import TAKEN, OrderBook, TradeKey, trade_key
 from trade_svc.portfolio import Portfolio
 from trade_svc.positions import PositionError, key_of
 from trade_svc.reconcile import BrokerBooks
@@ -67,6 +67,8 @@ class Trader:
         self.portfolio = Portfolio(account_id)
         self.conduct = ConductCounter()
         self.session = SessionKey(0, 0, "")
+        # From the newest order's intent to CTP's first word of it.
+        self.answer_ms: int | None = None
         self._order_ref = 0
         self._requests: dict[int, str] = {}
 
@@ -118,7 +120,9 @@ class Trader:
         match push.name:
             case "OnRtnOrder":
                 self._begin_day(push.row["TradingDay"])
-                return self.changed(self.book.apply(order_report(push.row), now))
+                changes = self.changed(self.book.apply(order_report(push.row), now))
+                self._time_answer(changes, now)
+                return changes
             case "OnRtnTrade":
                 self._begin_day(push.row["TradingDay"])
                 return self.changed(self.book.trade(trade_message(push.row), now))
@@ -131,6 +135,14 @@ class Trader:
             case "OnRspError":
                 return self._on_error(push, now)
         return []
+
+    def _time_answer(self, changes: Changes, now: Timestamp) -> None:
+        """Note how long CTP took to take an order of ours."""
+        for one in changes:
+            if not isinstance(one, pb.Order) or one.venue_status != TAKEN:
+                continue
+            if (one.front_id, one.session_id) == self.session[:2]:
+                self.answer_ms = (now.ToNanoseconds() - one.create_time.ToNanoseconds()) // 1_000_000
 
     def _on_insert_refused(self, push: Push, now: Timestamp) -> Changes:
         # The answer comes to the session that asked. The push comes to all of the account's, without

@@ -42,6 +42,14 @@ def test_the_environment_overrides_the_file(monkeypatch: pytest.MonkeyPatch) -> 
     assert (settings.store.batch, settings.address("trade")) == (7, "127.0.0.1:8120")
 
 
+@pytest.mark.parametrize("fronts", ["host:1", "tcp://host", "tcp://a:1, tcp://b:2", "tcp://a:1,"])
+def test_a_front_without_an_address_is_an_error(fronts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library would try to connect for ever and say nothing."""
+    monkeypatch.setenv("ARBIG_CTP__TRADE_FRONT", fronts)
+    with pytest.raises(ConfigError, match=r"trade_front.* is not tcp://host:port"):
+        config.load()
+
+
 @pytest.mark.parametrize("name", ["ARBIG_PORTBASE", "ARBIG_STORE__BATCHES", "ARBIG_STORE"])
 def test_a_misspelt_variable_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It must not be silently without effect."""

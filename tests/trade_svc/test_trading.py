@@ -258,6 +258,20 @@ async def test_an_order_that_no_answer_comes_for_becomes_unknown(tmp_path: Path)
         assert order.state == pb.ORDER_STATE_ACCEPTED
 
 
+async def test_how_long_ctp_took_to_take_an_order_is_told(tmp_path: Path) -> None:
+    """Beyond its packets a second CTP answers late and without an error; other terminals' orders tell nothing."""
+    async with desk_in(tmp_path) as desk:
+        await desk.trading.submit(request())
+        assert desk.trader.answer_ms is None
+        desk.clock.ms += 940
+        for session in (1, 2):
+            desk.hear("OnRtnOrder", order_row("a", OrderSysID="", session=session))
+            assert desk.trader.answer_ms == 940
+            desk.clock.ms += 500
+        desk.hear("OnRtnOrder", order_row("3"))
+        assert desk.trader.answer_ms == 940
+
+
 async def test_an_order_that_ctp_only_repeats_stays_unknown(tmp_path: Path) -> None:
     """CTP has it, the exchange says nothing: asking again and again makes no events; it can be cancelled."""
     async with desk_in(tmp_path) as desk:

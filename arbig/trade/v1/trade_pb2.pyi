@@ -2191,6 +2191,7 @@ class GetStatusResponse(_message.Message):
     DIFFERENCES_FIELD_NUMBER: _builtins.int
     EXTERNAL_ORDERS_FIELD_NUMBER: _builtins.int
     TICKS_REASON_FIELD_NUMBER: _builtins.int
+    ANSWER_MS_FIELD_NUMBER: _builtins.int
     readiness: Global___Readiness.ValueType
     """Whether orders can be sent."""
     reason: _builtins.str
@@ -2213,6 +2214,10 @@ class GetStatusResponse(_message.Message):
     """Working orders that other terminals sent."""
     ticks_reason: _builtins.str
     """What keeps the newest prices from the checks; empty while they come."""
+    answer_ms: _builtins.int
+    """Milliseconds from the newest order's intent to CTP's first word of it; absent before there is
+    one. Near a second it shows CTP's limit of packets a second, which gives no error.
+    """
     @_builtins.property
     def cursor(self) -> _stream_pb2.Cursor:
         """The head of the journal."""
@@ -2237,11 +2242,14 @@ class GetStatusResponse(_message.Message):
         differences: _abc.Iterable[Global___Difference] | None = ...,
         external_orders: _builtins.int = ...,
         ticks_reason: _builtins.str = ...,
+        answer_ms: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_answer_ms", b"_answer_ms", "answer_ms", b"answer_ms", "cursor", b"cursor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "cursor", b"cursor", "differences", b"differences", "external_orders", b"external_orders", "mode", b"mode", "readiness", b"readiness", "reason", b"reason", "ticks_reason", b"ticks_reason", "trading_day", b"trading_day", "trading_state", b"trading_state", "trading_state_reason", b"trading_state_reason", "unknown_orders", b"unknown_orders", "working_orders", b"working_orders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_answer_ms", b"_answer_ms", "account_id", b"account_id", "answer_ms", b"answer_ms", "cursor", b"cursor", "differences", b"differences", "external_orders", b"external_orders", "mode", b"mode", "readiness", b"readiness", "reason", b"reason", "ticks_reason", b"ticks_reason", "trading_day", b"trading_day", "trading_state", b"trading_state", "trading_state_reason", b"trading_state_reason", "unknown_orders", b"unknown_orders", "working_orders", b"working_orders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__answer_ms: _TypeAlias = _typing.Literal["answer_ms"]  # noqa: Y015
+    _WhichOneofArgType__answer_ms: _TypeAlias = _typing.Literal["_answer_ms", b"_answer_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__answer_ms) -> _WhichOneofReturnType__answer_ms | None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
