@@ -1,6 +1,7 @@
 """TradeService: the contract in protos/arbig/trade/v1, answered from the trader and its journal."""
 
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from arbig.calendar import exchange_time
@@ -17,6 +18,15 @@ from trade_svc.positions import SideKey
 from trade_svc.session import Session
 
 NAME = "arbig.trade.v1.TradeService"
+
+
+@contextlib.contextmanager
+def _asking() -> Iterator[None]:
+    """Raise Unavailable where the broker gives no answer."""
+    try:
+        yield
+    except (CtpError, DisconnectedError, TimeoutError) as error:
+        raise Unavailable(f"the broker cannot be asked: {error}", "NOT_READY") from error
 
 
 class TradeService:
@@ -133,10 +143,8 @@ class TradeService:
         day = request.trading_day
         if day and exchange_time(day, "00:00:00") is None:
             raise InvalidField("trading_day", f"{day} is no day YYYYMMDD", "BAD_DAY")
-        try:
+        with _asking():
             statement = await self._session.settlement(day)
-        except (CtpError, DisconnectedError, TimeoutError) as error:
-            raise Unavailable(f"the broker cannot be asked: {error}", "NOT_READY") from error
         if statement is None:
             raise NotFound(f"the broker has no settlement of {day or 'any day'}", "NO_SETTLEMENT", "trading_day")
         return statement
@@ -185,10 +193,8 @@ class TradeService:
     async def Reconcile(self, request: pb.ReconcileRequest, context: Context) -> pb.ReconcileResponse:  # noqa: N802
         """Compare with the broker again."""
         self._check_account(request.account_id)
-        try:
+        with _asking():
             found = await self._session.agree()
-        except (CtpError, DisconnectedError, TimeoutError) as error:
-            raise Unavailable(f"the broker cannot be asked: {error}", "NOT_READY") from error
         return pb.ReconcileResponse(reconciliation=found, readiness=self._trader.readiness)
 
     # Streams, and how things are.

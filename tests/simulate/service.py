@@ -16,8 +16,8 @@ from tests.simulate import rows
 from tests.simulate.disk import Disk
 from tests.simulate.tasks import Tasks
 from tests.simulate.venue import ACCOUNT, Venue
+from tests.trade_svc.mirror import terms_of
 from trade_svc.instruments import Instruments
-from trade_svc.terms import Rate, Terms
 from trade_svc.trader import Login, Trader
 from trade_svc.trading import Clock, Trading
 
@@ -33,16 +33,7 @@ GOLD = Instrument(
     trading=True,
     status=INSTRUMENT_STATUS_CONTINUOUS,
 )
-TERMS = Terms(
-    _AU.multiplier,
-    Rate(_AU.margin_ratio, 0.0),
-    Rate(_AU.margin_ratio, 0.0),
-    Rate(0.0, _AU.open_fee),
-    Rate(0.0, _AU.close_fee),
-    Rate(0.0, _AU.close_today_fee),
-    one_side=False,
-    base_price=None,
-)
+TERMS = terms_of(_AU)
 TRIES = 3
 
 

@@ -4,16 +4,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from arbig.trade.v1 import trade_pb2 as pb
-from ctp_front.orders import ALL_TRADED, CANCELLED, INSERT_REJECTED
+from ctp_front.orders import INSERT_REJECTED
 from ctp_front.position import HISTORY, LONG
 from tests.simulate.venue import ACCOUNT
+from tests.trade_svc.mirror import CENT, ENDS
 from trade_svc.orders import memo_of, trade_key
 
 if TYPE_CHECKING:
     from ctp_front.orders import Order
     from tests.simulate.world import World
-
-_CENT = 0.01
 
 
 def verdict(world: "World") -> list[str]:
@@ -57,12 +56,7 @@ def _one(mine: pb.Order, theirs: "Order") -> Iterator[str]:
     name = f"{mine.client_order_id} is {pb.OrderState.Name(mine.state)}"
     if mine.filled_volume != theirs.traded:
         yield f"{name}: filled {mine.filled_volume}, at the exchange {theirs.traded}"
-    wanted = {
-        ALL_TRADED: pb.ORDER_STATE_FILLED,
-        CANCELLED: pb.ORDER_STATE_CANCELLED,
-        "3": pb.ORDER_STATE_ACCEPTED,
-        "1": pb.ORDER_STATE_PARTIALLY_FILLED,
-    }[theirs.status]
+    wanted = ENDS[theirs.status]
     if theirs.submit_status == INSERT_REJECTED:
         wanted = pb.ORDER_STATE_REJECTED
     if mine.state != wanted:
@@ -110,7 +104,7 @@ def _money(world: "World") -> Iterator[str]:
         "position profit": (world_money.position_profit, theirs.position_profit),
     }
     for name, (mine, broker) in pairs.items():
-        if abs(mine - broker) > _CENT:
+        if abs(mine - broker) > CENT:
             yield f"{name}: ours {mine:.2f}, the exchange's {broker:.2f}"
 
 

@@ -10,7 +10,7 @@ from arbig.ctp.spi import Push, Row
 from arbig.front.v1 import front_pb2 as front
 from arbig.market.v1.market_pb2 import Tick
 from arbig.trade.v1 import trade_pb2 as pb
-from ctp_front.instrument import from_symbol
+from ctp_front.instrument import Product, from_symbol
 from trade_svc.instruments import Instruments
 from trade_svc.reconcile import BrokerBooks
 from trade_svc.reports import (
@@ -32,7 +32,8 @@ NOW = Timestamp(seconds=1)
 CENT = 0.01
 QUERIES = ("Order", "Trade", "InvestorPosition", "InvestorPositionDetail", "TradingAccount")
 _CODES = {direction: code for code, direction in DIRECTION.items()}
-_ENDS = {
+# What an order has come to, by the exchange's OrderStatus.
+ENDS = {
     "a": pb.ORDER_STATE_SUBMITTED,
     "3": pb.ORDER_STATE_ACCEPTED,
     "1": pb.ORDER_STATE_PARTIALLY_FILLED,
@@ -53,6 +54,20 @@ def push_of(told: Told) -> Push | None:
     if name == "OnRspError" and args[0]["ErrorID"] != HANDSHAKE:
         return Push(name, {}, args[0]["ErrorID"], args[0]["ErrorMsg"], args[1])
     return None
+
+
+def terms_of(product: Product) -> Terms:
+    """Give what the local front asks for a product's contracts."""
+    return Terms(
+        product.multiplier,
+        Rate(product.margin_ratio, 0.0),
+        Rate(product.margin_ratio, 0.0),
+        Rate(0.0, product.open_fee),
+        Rate(0.0, product.close_fee),
+        Rate(0.0, product.close_today_fee),
+        one_side=False,
+        base_price=None,
+    )
 
 
 class Mirror:
@@ -93,18 +108,7 @@ class Mirror:
 
     def show(self, symbol: str, last: float) -> None:
         """Take in a price."""
-        product = from_symbol(symbol, "20260101").product
-        margin = Rate(product.margin_ratio, 0.0)
-        self.trader.terms[symbol] = Terms(
-            product.multiplier,
-            margin,
-            margin,
-            Rate(0.0, product.open_fee),
-            Rate(0.0, product.close_fee),
-            Rate(0.0, product.close_today_fee),
-            one_side=False,
-            base_price=None,
-        )
+        self.trader.terms[symbol] = terms_of(from_symbol(symbol, "20260101").product)
         self.trader.ticks[symbol] = Tick(symbol=symbol, last_price=last), 0
 
     def send(self, name: str, row: dict[str, Any], request_id: int) -> None:
@@ -140,7 +144,7 @@ class Mirror:
         for mine in self.trader.book.orders.values():
             session_key = f"{mine.front_id}.{mine.session_id}.{mine.order_ref}"
             order = theirs.pop(mine.order_sys_id.strip() or session_key, None)
-            ended = pb.ORDER_STATE_REJECTED if order is None or not order.order_sys_id else _ENDS[order.status]
+            ended = pb.ORDER_STATE_REJECTED if order is None or not order.order_sys_id else ENDS[order.status]
             if (mine.state, mine.filled_volume) != (ended, order.traded if order else 0):
                 yield f"{mine.client_order_id}: ours {pb.OrderState.Name(mine.state)}, the exchange's {order}"
         if theirs:
