@@ -21,6 +21,74 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _TickFlag:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TickFlagEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TickFlag.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TICK_FLAG_UNSPECIFIED: _TickFlag.ValueType  # 0
+    """Not a flag."""
+    TICK_FLAG_DUPLICATE: _TickFlag.ValueType  # 1
+    """It says what the one before it of this symbol said: same time, volume, open interest and levels."""
+    TICK_FLAG_OUT_OF_ORDER: _TickFlag.ValueType  # 2
+    """The exchange's time is before that of an earlier one of this symbol and trading day."""
+    TICK_FLAG_VOLUME_REGRESSION: _TickFlag.ValueType  # 3
+    """The day's volume is less than an earlier one said, on the same trading day, though its time is not."""
+    TICK_FLAG_OFF_SESSION: _TickFlag.ValueType  # 4
+    """Its time lies in no session and no auction of its trading day: what is shown before the open,
+    after the close, or on subscribing at any hour.
+    """
+    TICK_FLAG_FIRST_SNAPSHOT: _TickFlag.ValueType  # 5
+    """The first of this symbol since it was subscribed, at a login or later: it may be hours old."""
+    TICK_FLAG_CROSSED: _TickFlag.ValueType  # 6
+    """The best bid is not below the best ask."""
+    TICK_FLAG_AT_LIMIT: _TickFlag.ValueType  # 7
+    """The last price is a limit of the day, or one side shows nothing and the other is at its limit."""
+    TICK_FLAG_STALE: _TickFlag.ValueType  # 8
+    """Not to be traded on: its time lies far behind the exchange's clock, or the link to the exchange
+    broke and this repeats what was last known (then it is not a new snapshot).
+    """
+    TICK_FLAG_GAP: _TickFlag.ValueType  # 9
+    """The link to the exchange, or this service, was down since the one before of this symbol: what
+    came between is missing.
+    """
+    TICK_FLAG_SETTLEMENT: _TickFlag.ValueType  # 10
+    """It carries the day's settlement price."""
+
+class TickFlag(_TickFlag, metaclass=_TickFlagEnumTypeWrapper):
+    """What is to be known about a snapshot before it is used."""
+
+TICK_FLAG_UNSPECIFIED: TickFlag.ValueType  # 0
+"""Not a flag."""
+TICK_FLAG_DUPLICATE: TickFlag.ValueType  # 1
+"""It says what the one before it of this symbol said: same time, volume, open interest and levels."""
+TICK_FLAG_OUT_OF_ORDER: TickFlag.ValueType  # 2
+"""The exchange's time is before that of an earlier one of this symbol and trading day."""
+TICK_FLAG_VOLUME_REGRESSION: TickFlag.ValueType  # 3
+"""The day's volume is less than an earlier one said, on the same trading day, though its time is not."""
+TICK_FLAG_OFF_SESSION: TickFlag.ValueType  # 4
+"""Its time lies in no session and no auction of its trading day: what is shown before the open,
+after the close, or on subscribing at any hour.
+"""
+TICK_FLAG_FIRST_SNAPSHOT: TickFlag.ValueType  # 5
+"""The first of this symbol since it was subscribed, at a login or later: it may be hours old."""
+TICK_FLAG_CROSSED: TickFlag.ValueType  # 6
+"""The best bid is not below the best ask."""
+TICK_FLAG_AT_LIMIT: TickFlag.ValueType  # 7
+"""The last price is a limit of the day, or one side shows nothing and the other is at its limit."""
+TICK_FLAG_STALE: TickFlag.ValueType  # 8
+"""Not to be traded on: its time lies far behind the exchange's clock, or the link to the exchange
+broke and this repeats what was last known (then it is not a new snapshot).
+"""
+TICK_FLAG_GAP: TickFlag.ValueType  # 9
+"""The link to the exchange, or this service, was down since the one before of this symbol: what
+came between is missing.
+"""
+TICK_FLAG_SETTLEMENT: TickFlag.ValueType  # 10
+"""It carries the day's settlement price."""
+Global___TickFlag: _TypeAlias = TickFlag  # noqa: Y015
+
 class _InstrumentStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -124,6 +192,7 @@ class Tick(_message.Message):
     BID_VOLUMES_FIELD_NUMBER: _builtins.int
     ASK_PRICES_FIELD_NUMBER: _builtins.int
     ASK_VOLUMES_FIELD_NUMBER: _builtins.int
+    FLAGS_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """This tick's number in the stream."""
     symbol: _builtins.str
@@ -161,8 +230,8 @@ class Tick(_message.Message):
     pre_open_interest: _builtins.float
     """The open interest at the end of the trading day before, in lots."""
     average_price: _builtins.float
-    """Average price of this trading day, as CTP sends it: at SHFE it is turnover / volume, which
-    is the price times the multiplier.
+    """Average price of this trading day, per quoted unit like every price (CTP's own has the
+    multiplier in it, but at CZCE). Absent while the multiplier is not known.
     """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
@@ -187,6 +256,12 @@ class Tick(_message.Message):
     @_builtins.property
     def ask_volumes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Lots at each ask price."""
+
+    @_builtins.property
+    def flags(self) -> _containers.RepeatedScalarFieldContainer[Global___TickFlag.ValueType]:
+        """What is to be known about this snapshot before it is used, in the order of their numbers;
+        none for a plain one. Nothing is left out of the stream for any of them.
+        """
 
     def __init__(
         self,
@@ -216,10 +291,11 @@ class Tick(_message.Message):
         bid_volumes: _abc.Iterable[_builtins.int] | None = ...,
         ask_prices: _abc.Iterable[_builtins.float] | None = ...,
         ask_volumes: _abc.Iterable[_builtins.int] | None = ...,
+        flags: _abc.Iterable[Global___TickFlag.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_close_price", b"_close_price", "_high_price", b"_high_price", "_last_price", b"_last_price", "_low_price", b"_low_price", "_lower_limit_price", b"_lower_limit_price", "_open_interest", b"_open_interest", "_open_price", b"_open_price", "_pre_close_price", b"_pre_close_price", "_pre_open_interest", b"_pre_open_interest", "_pre_settlement_price", b"_pre_settlement_price", "_settlement_price", b"_settlement_price", "_turnover", b"_turnover", "_upper_limit_price", b"_upper_limit_price", "average_price", b"average_price", "close_price", b"close_price", "high_price", b"high_price", "last_price", b"last_price", "low_price", b"low_price", "lower_limit_price", b"lower_limit_price", "open_interest", b"open_interest", "open_price", b"open_price", "pre_close_price", b"pre_close_price", "pre_open_interest", b"pre_open_interest", "pre_settlement_price", b"pre_settlement_price", "receive_time", b"receive_time", "settlement_price", b"settlement_price", "time", b"time", "turnover", b"turnover", "upper_limit_price", b"upper_limit_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_close_price", b"_close_price", "_high_price", b"_high_price", "_last_price", b"_last_price", "_low_price", b"_low_price", "_lower_limit_price", b"_lower_limit_price", "_open_interest", b"_open_interest", "_open_price", b"_open_price", "_pre_close_price", b"_pre_close_price", "_pre_open_interest", b"_pre_open_interest", "_pre_settlement_price", b"_pre_settlement_price", "_settlement_price", b"_settlement_price", "_turnover", b"_turnover", "_upper_limit_price", b"_upper_limit_price", "ask_prices", b"ask_prices", "ask_volumes", b"ask_volumes", "average_price", b"average_price", "bid_prices", b"bid_prices", "bid_volumes", b"bid_volumes", "close_price", b"close_price", "exchange", b"exchange", "high_price", b"high_price", "last_price", b"last_price", "low_price", b"low_price", "lower_limit_price", b"lower_limit_price", "open_interest", b"open_interest", "open_price", b"open_price", "pre_close_price", b"pre_close_price", "pre_open_interest", b"pre_open_interest", "pre_settlement_price", b"pre_settlement_price", "receive_time", b"receive_time", "seq", b"seq", "settlement_price", b"settlement_price", "symbol", b"symbol", "time", b"time", "trading_day", b"trading_day", "turnover", b"turnover", "upper_limit_price", b"upper_limit_price", "volume", b"volume"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_average_price", b"_average_price", "_close_price", b"_close_price", "_high_price", b"_high_price", "_last_price", b"_last_price", "_low_price", b"_low_price", "_lower_limit_price", b"_lower_limit_price", "_open_interest", b"_open_interest", "_open_price", b"_open_price", "_pre_close_price", b"_pre_close_price", "_pre_open_interest", b"_pre_open_interest", "_pre_settlement_price", b"_pre_settlement_price", "_settlement_price", b"_settlement_price", "_turnover", b"_turnover", "_upper_limit_price", b"_upper_limit_price", "ask_prices", b"ask_prices", "ask_volumes", b"ask_volumes", "average_price", b"average_price", "bid_prices", b"bid_prices", "bid_volumes", b"bid_volumes", "close_price", b"close_price", "exchange", b"exchange", "flags", b"flags", "high_price", b"high_price", "last_price", b"last_price", "low_price", b"low_price", "lower_limit_price", b"lower_limit_price", "open_interest", b"open_interest", "open_price", b"open_price", "pre_close_price", b"pre_close_price", "pre_open_interest", b"pre_open_interest", "pre_settlement_price", b"pre_settlement_price", "receive_time", b"receive_time", "seq", b"seq", "settlement_price", b"settlement_price", "symbol", b"symbol", "time", b"time", "trading_day", b"trading_day", "turnover", b"turnover", "upper_limit_price", b"upper_limit_price", "volume", b"volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__average_price: _TypeAlias = _typing.Literal["average_price"]  # noqa: Y015
     _WhichOneofArgType__average_price: _TypeAlias = _typing.Literal["_average_price", b"_average_price"]  # noqa: Y015
@@ -281,6 +357,74 @@ class Tick(_message.Message):
 Global___Tick: _TypeAlias = Tick  # noqa: Y015
 
 @_typing.final
+class Session(_message.Message):
+    """A time in which a product is traded without a break."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUCTION_TIME_FIELD_NUMBER: _builtins.int
+    BEGIN_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    NIGHT_FIELD_NUMBER: _builtins.int
+    night: _builtins.bool
+    """Whether it is of the evening before."""
+    @_builtins.property
+    def auction_time(self) -> _timestamp_pb2.Timestamp:
+        """When the auction before it begins to take orders; absent where it begins without one."""
+
+    @_builtins.property
+    def begin_time(self) -> _timestamp_pb2.Timestamp:
+        """When continuous trading begins."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When it ends."""
+
+    def __init__(
+        self,
+        *,
+        auction_time: _timestamp_pb2.Timestamp | None = ...,
+        begin_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        night: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["auction_time", b"auction_time", "begin_time", b"begin_time", "end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auction_time", b"auction_time", "begin_time", b"begin_time", "end_time", b"end_time", "night", b"night"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Session: _TypeAlias = Session  # noqa: Y015
+
+@_typing.final
+class CalendarDay(_message.Message):
+    """The sessions of a trading day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADING_DAY_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    trading_day: _builtins.str
+    """YYYYMMDD."""
+    @_builtins.property
+    def sessions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Session]:
+        """In their order; the night session first, if there is one."""
+
+    def __init__(
+        self,
+        *,
+        trading_day: _builtins.str = ...,
+        sessions: _abc.Iterable[Global___Session] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sessions", b"sessions", "trading_day", b"trading_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CalendarDay: _TypeAlias = CalendarDay  # noqa: Y015
+
+@_typing.final
 class Instrument(_message.Message):
     """A contract that can be traded."""
 
@@ -297,6 +441,7 @@ class Instrument(_message.Message):
     EXPIRE_DATE_FIELD_NUMBER: _builtins.int
     TRADING_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    STATUS_SINCE_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """"au2604"."""
     exchange: _builtins.str
@@ -319,6 +464,8 @@ class Instrument(_message.Message):
     """Whether it may be traded at all."""
     status: Global___InstrumentStatus.ValueType
     """What the exchange is doing with it now."""
+    status_since: _builtins.str
+    """Since when, by the exchange's clock: "HH:MM:SS"; empty while not heard."""
     def __init__(
         self,
         *,
@@ -333,10 +480,11 @@ class Instrument(_message.Message):
         expire_date: _builtins.str = ...,
         trading: _builtins.bool = ...,
         status: Global___InstrumentStatus.ValueType = ...,
+        status_since: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange", "expire_date", b"expire_date", "max_limit_order_volume", b"max_limit_order_volume", "min_limit_order_volume", b"min_limit_order_volume", "multiplier", b"multiplier", "name", b"name", "price_tick", b"price_tick", "product", b"product", "status", b"status", "symbol", b"symbol", "trading", b"trading"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange", "expire_date", b"expire_date", "max_limit_order_volume", b"max_limit_order_volume", "min_limit_order_volume", b"min_limit_order_volume", "multiplier", b"multiplier", "name", b"name", "price_tick", b"price_tick", "product", b"product", "status", b"status", "status_since", b"status_since", "symbol", b"symbol", "trading", b"trading"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -523,6 +671,120 @@ class ListInstrumentsResponse(_message.Message):
 Global___ListInstrumentsResponse: _TypeAlias = ListInstrumentsResponse  # noqa: Y015
 
 @_typing.final
+class GetInstrumentRequest(_message.Message):
+    """Which instrument."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """"au2604"."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInstrumentRequest: _TypeAlias = GetInstrumentRequest  # noqa: Y015
+
+@_typing.final
+class GetInstrumentResponse(_message.Message):
+    """The instrument."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTRUMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def instrument(self) -> Global___Instrument:
+        """As the trade service last reported it."""
+
+    def __init__(
+        self,
+        *,
+        instrument: Global___Instrument | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["instrument", b"instrument"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instrument", b"instrument"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetInstrumentResponse: _TypeAlias = GetInstrumentResponse  # noqa: Y015
+
+@_typing.final
+class GetCalendarRequest(_message.Message):
+    """Whose sessions, and when."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    PRODUCT_FIELD_NUMBER: _builtins.int
+    FIRST_DAY_FIELD_NUMBER: _builtins.int
+    LAST_DAY_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    """"au2604"; or else name the product."""
+    product: _builtins.str
+    """"au"."""
+    first_day: _builtins.str
+    """YYYYMMDD: the first trading day; empty means the one at this moment."""
+    last_day: _builtins.str
+    """YYYYMMDD: the last day, at most 366 after the first; empty means the first."""
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        product: _builtins.str = ...,
+        first_day: _builtins.str = ...,
+        last_day: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_day", b"first_day", "last_day", b"last_day", "product", b"product", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCalendarRequest: _TypeAlias = GetCalendarRequest  # noqa: Y015
+
+@_typing.final
+class GetCalendarResponse(_message.Message):
+    """The sessions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAYS_FIELD_NUMBER: _builtins.int
+    TRADING_DAY_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    trading_day: _builtins.str
+    """YYYYMMDD: the trading day at this moment; in the evening before a session, the next one."""
+    status: Global___InstrumentStatus.ValueType
+    """What the exchange itself says it is doing with the product now, which wins over the times
+    above; unspecified while not heard.
+    """
+    @_builtins.property
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___CalendarDay]:
+        """The trading days between the two days asked for, the oldest first."""
+
+    def __init__(
+        self,
+        *,
+        days: _abc.Iterable[Global___CalendarDay] | None = ...,
+        trading_day: _builtins.str = ...,
+        status: Global___InstrumentStatus.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["days", b"days", "status", b"status", "trading_day", b"trading_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCalendarResponse: _TypeAlias = GetCalendarResponse  # noqa: Y015
+
+@_typing.final
 class GetStatusRequest(_message.Message):
     """Nothing to say."""
 
@@ -554,6 +816,7 @@ class GetStatusResponse(_message.Message):
     SUBSCRIBED_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
     FOLLOWERS_FIELD_NUMBER: _builtins.int
+    CONFIG_ERROR_FIELD_NUMBER: _builtins.int
     ready: _builtins.bool
     """Whether ticks can come: logged in and subscribed."""
     reason: _builtins.str
@@ -564,6 +827,8 @@ class GetStatusResponse(_message.Message):
     """YYYYMMDD of the newest tick; empty before the first."""
     rejected: _builtins.int
     """Callbacks that could not be made into a tick, since the process began."""
+    config_error: _builtins.str
+    """Why the edited configuration file is not in effect, for people; empty while it is."""
     @_builtins.property
     def cursor(self) -> _stream_pb2.Cursor:
         """The head of the stream."""
@@ -592,10 +857,11 @@ class GetStatusResponse(_message.Message):
         subscribed: _abc.Iterable[_builtins.str] | None = ...,
         rejected: _builtins.int = ...,
         followers: _abc.Iterable[Global___FollowerStatus] | None = ...,
+        config_error: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_data_age_seconds", b"_data_age_seconds", "cursor", b"cursor", "data_age_seconds", b"data_age_seconds", "oldest", b"oldest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_data_age_seconds", b"_data_age_seconds", "cursor", b"cursor", "data_age_seconds", b"data_age_seconds", "followers", b"followers", "oldest", b"oldest", "ready", b"ready", "reason", b"reason", "rejected", b"rejected", "subscribed", b"subscribed", "trading_day", b"trading_day"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_data_age_seconds", b"_data_age_seconds", "config_error", b"config_error", "cursor", b"cursor", "data_age_seconds", b"data_age_seconds", "followers", b"followers", "oldest", b"oldest", "ready", b"ready", "reason", b"reason", "rejected", b"rejected", "subscribed", b"subscribed", "trading_day", b"trading_day"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__data_age_seconds: _TypeAlias = _typing.Literal["data_age_seconds"]  # noqa: Y015
     _WhichOneofArgType__data_age_seconds: _TypeAlias = _typing.Literal["_data_age_seconds", b"_data_age_seconds"]  # noqa: Y015
@@ -614,6 +880,7 @@ class FollowerStatus(_message.Message):
     DROPPED_FIELD_NUMBER: _builtins.int
     GAPS_FIELD_NUMBER: _builtins.int
     LAG_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
     peer: _builtins.str
     """Its address, as gRPC knows it."""
     sent: _builtins.int
@@ -624,6 +891,8 @@ class FollowerStatus(_message.Message):
     """Gaps declared to it."""
     lag: _builtins.int
     """How many events it is behind the head."""
+    stream: _builtins.str
+    """What it follows: "ticks", "bars 1M", "config"."""
     def __init__(
         self,
         *,
@@ -632,10 +901,11 @@ class FollowerStatus(_message.Message):
         dropped: _builtins.int = ...,
         gaps: _builtins.int = ...,
         lag: _builtins.int = ...,
+        stream: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped", "gaps", b"gaps", "lag", b"lag", "peer", b"peer", "sent", b"sent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped", b"dropped", "gaps", b"gaps", "lag", b"lag", "peer", b"peer", "sent", b"sent", "stream", b"stream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

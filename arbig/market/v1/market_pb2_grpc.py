@@ -3,6 +3,8 @@
 import grpc
 import warnings
 
+from arbig.market.v1 import bars_pb2 as arbig_dot_market_dot_v1_dot_bars__pb2
+from arbig.market.v1 import config_pb2 as arbig_dot_market_dot_v1_dot_config__pb2
 from arbig.market.v1 import market_pb2 as arbig_dot_market_dot_v1_dot_market__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -26,7 +28,7 @@ if _version_not_supported:
 
 
 class MarketServiceStub:
-    """Ticks as they come from the exchange, and the instruments they belong to.
+    """Ticks as they come from the exchange, bars made of them, and the instruments they belong to.
     """
 
     def __init__(self, channel):
@@ -50,6 +52,41 @@ class MarketServiceStub:
                 request_serializer=arbig_dot_market_dot_v1_dot_market__pb2.ListInstrumentsRequest.SerializeToString,
                 response_deserializer=arbig_dot_market_dot_v1_dot_market__pb2.ListInstrumentsResponse.FromString,
                 _registered_method=True)
+        self.GetInstrument = channel.unary_unary(
+                '/arbig.market.v1.MarketService/GetInstrument',
+                request_serializer=arbig_dot_market_dot_v1_dot_market__pb2.GetInstrumentRequest.SerializeToString,
+                response_deserializer=arbig_dot_market_dot_v1_dot_market__pb2.GetInstrumentResponse.FromString,
+                _registered_method=True)
+        self.SubscribeBars = channel.unary_stream(
+                '/arbig.market.v1.MarketService/SubscribeBars',
+                request_serializer=arbig_dot_market_dot_v1_dot_bars__pb2.SubscribeBarsRequest.SerializeToString,
+                response_deserializer=arbig_dot_market_dot_v1_dot_bars__pb2.SubscribeBarsResponse.FromString,
+                _registered_method=True)
+        self.ListBars = channel.unary_unary(
+                '/arbig.market.v1.MarketService/ListBars',
+                request_serializer=arbig_dot_market_dot_v1_dot_bars__pb2.ListBarsRequest.SerializeToString,
+                response_deserializer=arbig_dot_market_dot_v1_dot_bars__pb2.ListBarsResponse.FromString,
+                _registered_method=True)
+        self.GetCalendar = channel.unary_unary(
+                '/arbig.market.v1.MarketService/GetCalendar',
+                request_serializer=arbig_dot_market_dot_v1_dot_market__pb2.GetCalendarRequest.SerializeToString,
+                response_deserializer=arbig_dot_market_dot_v1_dot_market__pb2.GetCalendarResponse.FromString,
+                _registered_method=True)
+        self.GetMarketConfig = channel.unary_unary(
+                '/arbig.market.v1.MarketService/GetMarketConfig',
+                request_serializer=arbig_dot_market_dot_v1_dot_config__pb2.GetMarketConfigRequest.SerializeToString,
+                response_deserializer=arbig_dot_market_dot_v1_dot_config__pb2.GetMarketConfigResponse.FromString,
+                _registered_method=True)
+        self.UpdateMarketConfig = channel.unary_unary(
+                '/arbig.market.v1.MarketService/UpdateMarketConfig',
+                request_serializer=arbig_dot_market_dot_v1_dot_config__pb2.UpdateMarketConfigRequest.SerializeToString,
+                response_deserializer=arbig_dot_market_dot_v1_dot_config__pb2.UpdateMarketConfigResponse.FromString,
+                _registered_method=True)
+        self.WatchMarketConfig = channel.unary_stream(
+                '/arbig.market.v1.MarketService/WatchMarketConfig',
+                request_serializer=arbig_dot_market_dot_v1_dot_config__pb2.WatchMarketConfigRequest.SerializeToString,
+                response_deserializer=arbig_dot_market_dot_v1_dot_config__pb2.WatchMarketConfigResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/arbig.market.v1.MarketService/GetStatus',
                 request_serializer=arbig_dot_market_dot_v1_dot_market__pb2.GetStatusRequest.SerializeToString,
@@ -58,7 +95,7 @@ class MarketServiceStub:
 
 
 class MarketServiceServicer:
-    """Ticks as they come from the exchange, and the instruments they belong to.
+    """Ticks as they come from the exchange, bars made of them, and the instruments they belong to.
     """
 
     def SubscribeTicks(self, request, context):
@@ -92,6 +129,73 @@ class MarketServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetInstrument(self, request, context):
+        """One instrument, as the trade service last reported it. NOT_FOUND: there is none of this symbol.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubscribeBars(self, request, context):
+        """Follows the bars of one period, built here from the ticks by the exchange's time.
+
+        Without a cursor it begins with the bars of the trading day so far, and a heartbeat after them.
+        A bar is sent whenever it changes, its newest state each time: while it is unfinished, once
+        more when it is finished, and again where a late tick corrects it. The cursor is the place in
+        the stream of ticks up to which the bars were built: with one, also after a restart, it begins
+        with every bar that changed since, or with a gap and then every bar that is still kept (this
+        trading day and the one before; ListBars has the older ones). OUT_OF_RANGE: the cursor lies
+        ahead of the stream. INVALID_ARGUMENT: a symbol that cannot be one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBars(self, request, context):
+        """The bars of a symbol on some trading days, the oldest first.
+
+        Days on this service's own record are built from that, older ones from the stored history, by
+        the same builder. UNAVAILABLE: the history is asked for and the storage service is away.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCalendar(self, request, context):
+        """The sessions of a product on some trading days.
+
+        INVALID_ARGUMENT: neither symbol nor product, or a day that is none. FAILED_PRECONDITION: the
+        holidays of a year that is asked about are not known yet; the message names the file.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMarketConfig(self, request, context):
+        """What this mesh trades: the main contract, what is subscribed, the terms of the products.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateMarketConfig(self, request, context):
+        """Changes what `update_mask` names, and keeps it in the file: OK means it is on the disk.
+
+        Another main contract takes effect when the next trading day begins, unless `at_once` is set.
+        A contract with an open position stays subscribed whatever `symbols` says. INVALID_ARGUMENT
+        names the field and what is wrong with it; nothing is changed then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchMarketConfig(self, request, context):
+        """Follows the configuration: as it is, and then each change, however it was made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetStatus(self, request, context):
         """How the service is: its link to the exchange, its stream, its followers.
         """
@@ -117,6 +221,41 @@ def add_MarketServiceServicer_to_server(servicer, server):
                     request_deserializer=arbig_dot_market_dot_v1_dot_market__pb2.ListInstrumentsRequest.FromString,
                     response_serializer=arbig_dot_market_dot_v1_dot_market__pb2.ListInstrumentsResponse.SerializeToString,
             ),
+            'GetInstrument': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetInstrument,
+                    request_deserializer=arbig_dot_market_dot_v1_dot_market__pb2.GetInstrumentRequest.FromString,
+                    response_serializer=arbig_dot_market_dot_v1_dot_market__pb2.GetInstrumentResponse.SerializeToString,
+            ),
+            'SubscribeBars': grpc.unary_stream_rpc_method_handler(
+                    servicer.SubscribeBars,
+                    request_deserializer=arbig_dot_market_dot_v1_dot_bars__pb2.SubscribeBarsRequest.FromString,
+                    response_serializer=arbig_dot_market_dot_v1_dot_bars__pb2.SubscribeBarsResponse.SerializeToString,
+            ),
+            'ListBars': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBars,
+                    request_deserializer=arbig_dot_market_dot_v1_dot_bars__pb2.ListBarsRequest.FromString,
+                    response_serializer=arbig_dot_market_dot_v1_dot_bars__pb2.ListBarsResponse.SerializeToString,
+            ),
+            'GetCalendar': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCalendar,
+                    request_deserializer=arbig_dot_market_dot_v1_dot_market__pb2.GetCalendarRequest.FromString,
+                    response_serializer=arbig_dot_market_dot_v1_dot_market__pb2.GetCalendarResponse.SerializeToString,
+            ),
+            'GetMarketConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMarketConfig,
+                    request_deserializer=arbig_dot_market_dot_v1_dot_config__pb2.GetMarketConfigRequest.FromString,
+                    response_serializer=arbig_dot_market_dot_v1_dot_config__pb2.GetMarketConfigResponse.SerializeToString,
+            ),
+            'UpdateMarketConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMarketConfig,
+                    request_deserializer=arbig_dot_market_dot_v1_dot_config__pb2.UpdateMarketConfigRequest.FromString,
+                    response_serializer=arbig_dot_market_dot_v1_dot_config__pb2.UpdateMarketConfigResponse.SerializeToString,
+            ),
+            'WatchMarketConfig': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchMarketConfig,
+                    request_deserializer=arbig_dot_market_dot_v1_dot_config__pb2.WatchMarketConfigRequest.FromString,
+                    response_serializer=arbig_dot_market_dot_v1_dot_config__pb2.WatchMarketConfigResponse.SerializeToString,
+            ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
                     request_deserializer=arbig_dot_market_dot_v1_dot_market__pb2.GetStatusRequest.FromString,
@@ -131,7 +270,7 @@ def add_MarketServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MarketService:
-    """Ticks as they come from the exchange, and the instruments they belong to.
+    """Ticks as they come from the exchange, bars made of them, and the instruments they belong to.
     """
 
     @staticmethod
@@ -205,6 +344,195 @@ class MarketService:
             '/arbig.market.v1.MarketService/ListInstruments',
             arbig_dot_market_dot_v1_dot_market__pb2.ListInstrumentsRequest.SerializeToString,
             arbig_dot_market_dot_v1_dot_market__pb2.ListInstrumentsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetInstrument(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.market.v1.MarketService/GetInstrument',
+            arbig_dot_market_dot_v1_dot_market__pb2.GetInstrumentRequest.SerializeToString,
+            arbig_dot_market_dot_v1_dot_market__pb2.GetInstrumentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubscribeBars(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/arbig.market.v1.MarketService/SubscribeBars',
+            arbig_dot_market_dot_v1_dot_bars__pb2.SubscribeBarsRequest.SerializeToString,
+            arbig_dot_market_dot_v1_dot_bars__pb2.SubscribeBarsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBars(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.market.v1.MarketService/ListBars',
+            arbig_dot_market_dot_v1_dot_bars__pb2.ListBarsRequest.SerializeToString,
+            arbig_dot_market_dot_v1_dot_bars__pb2.ListBarsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCalendar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.market.v1.MarketService/GetCalendar',
+            arbig_dot_market_dot_v1_dot_market__pb2.GetCalendarRequest.SerializeToString,
+            arbig_dot_market_dot_v1_dot_market__pb2.GetCalendarResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMarketConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.market.v1.MarketService/GetMarketConfig',
+            arbig_dot_market_dot_v1_dot_config__pb2.GetMarketConfigRequest.SerializeToString,
+            arbig_dot_market_dot_v1_dot_config__pb2.GetMarketConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateMarketConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/arbig.market.v1.MarketService/UpdateMarketConfig',
+            arbig_dot_market_dot_v1_dot_config__pb2.UpdateMarketConfigRequest.SerializeToString,
+            arbig_dot_market_dot_v1_dot_config__pb2.UpdateMarketConfigResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchMarketConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/arbig.market.v1.MarketService/WatchMarketConfig',
+            arbig_dot_market_dot_v1_dot_config__pb2.WatchMarketConfigRequest.SerializeToString,
+            arbig_dot_market_dot_v1_dot_config__pb2.WatchMarketConfigResponse.FromString,
             options,
             channel_credentials,
             insecure,

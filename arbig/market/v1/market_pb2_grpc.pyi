@@ -3,6 +3,8 @@
 isort:skip_file
 Market data: depth snapshots (ticks) and what the symbols are."""
 
+from arbig.market.v1 import bars_pb2 as _bars_pb2
+from arbig.market.v1 import config_pb2 as _config_pb2
 from arbig.market.v1 import market_pb2 as _market_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
@@ -27,7 +29,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MarketServiceStub:
-    """Ticks as they come from the exchange, and the instruments they belong to."""
+    """Ticks as they come from the exchange, bars made of them, and the instruments they belong to."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -52,12 +54,48 @@ class MarketServiceStub:
 
     They are kept on disk: the list is there, marked by its age, while the trade service is not.
     """
+    GetInstrument: _grpc.UnaryUnaryMultiCallable[_market_pb2.GetInstrumentRequest, _market_pb2.GetInstrumentResponse]
+    """One instrument, as the trade service last reported it. NOT_FOUND: there is none of this symbol."""
+    SubscribeBars: _grpc.UnaryStreamMultiCallable[_bars_pb2.SubscribeBarsRequest, _bars_pb2.SubscribeBarsResponse]
+    """Follows the bars of one period, built here from the ticks by the exchange's time.
+
+    Without a cursor it begins with the bars of the trading day so far, and a heartbeat after them.
+    A bar is sent whenever it changes, its newest state each time: while it is unfinished, once
+    more when it is finished, and again where a late tick corrects it. The cursor is the place in
+    the stream of ticks up to which the bars were built: with one, also after a restart, it begins
+    with every bar that changed since, or with a gap and then every bar that is still kept (this
+    trading day and the one before; ListBars has the older ones). OUT_OF_RANGE: the cursor lies
+    ahead of the stream. INVALID_ARGUMENT: a symbol that cannot be one.
+    """
+    ListBars: _grpc.UnaryUnaryMultiCallable[_bars_pb2.ListBarsRequest, _bars_pb2.ListBarsResponse]
+    """The bars of a symbol on some trading days, the oldest first.
+
+    Days on this service's own record are built from that, older ones from the stored history, by
+    the same builder. UNAVAILABLE: the history is asked for and the storage service is away.
+    """
+    GetCalendar: _grpc.UnaryUnaryMultiCallable[_market_pb2.GetCalendarRequest, _market_pb2.GetCalendarResponse]
+    """The sessions of a product on some trading days.
+
+    INVALID_ARGUMENT: neither symbol nor product, or a day that is none. FAILED_PRECONDITION: the
+    holidays of a year that is asked about are not known yet; the message names the file.
+    """
+    GetMarketConfig: _grpc.UnaryUnaryMultiCallable[_config_pb2.GetMarketConfigRequest, _config_pb2.GetMarketConfigResponse]
+    """What this mesh trades: the main contract, what is subscribed, the terms of the products."""
+    UpdateMarketConfig: _grpc.UnaryUnaryMultiCallable[_config_pb2.UpdateMarketConfigRequest, _config_pb2.UpdateMarketConfigResponse]
+    """Changes what `update_mask` names, and keeps it in the file: OK means it is on the disk.
+
+    Another main contract takes effect when the next trading day begins, unless `at_once` is set.
+    A contract with an open position stays subscribed whatever `symbols` says. INVALID_ARGUMENT
+    names the field and what is wrong with it; nothing is changed then.
+    """
+    WatchMarketConfig: _grpc.UnaryStreamMultiCallable[_config_pb2.WatchMarketConfigRequest, _config_pb2.WatchMarketConfigResponse]
+    """Follows the configuration: as it is, and then each change, however it was made."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_market_pb2.GetStatusRequest, _market_pb2.GetStatusResponse]
     """How the service is: its link to the exchange, its stream, its followers."""
 
 @_typing.type_check_only
 class MarketServiceAsyncStub(MarketServiceStub):
-    """Ticks as they come from the exchange, and the instruments they belong to."""
+    """Ticks as they come from the exchange, bars made of them, and the instruments they belong to."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubscribeTicks: _aio.UnaryStreamMultiCallable[_market_pb2.SubscribeTicksRequest, _market_pb2.SubscribeTicksResponse]  # type: ignore[assignment]
@@ -79,11 +117,47 @@ class MarketServiceAsyncStub(MarketServiceStub):
 
     They are kept on disk: the list is there, marked by its age, while the trade service is not.
     """
+    GetInstrument: _aio.UnaryUnaryMultiCallable[_market_pb2.GetInstrumentRequest, _market_pb2.GetInstrumentResponse]  # type: ignore[assignment]
+    """One instrument, as the trade service last reported it. NOT_FOUND: there is none of this symbol."""
+    SubscribeBars: _aio.UnaryStreamMultiCallable[_bars_pb2.SubscribeBarsRequest, _bars_pb2.SubscribeBarsResponse]  # type: ignore[assignment]
+    """Follows the bars of one period, built here from the ticks by the exchange's time.
+
+    Without a cursor it begins with the bars of the trading day so far, and a heartbeat after them.
+    A bar is sent whenever it changes, its newest state each time: while it is unfinished, once
+    more when it is finished, and again where a late tick corrects it. The cursor is the place in
+    the stream of ticks up to which the bars were built: with one, also after a restart, it begins
+    with every bar that changed since, or with a gap and then every bar that is still kept (this
+    trading day and the one before; ListBars has the older ones). OUT_OF_RANGE: the cursor lies
+    ahead of the stream. INVALID_ARGUMENT: a symbol that cannot be one.
+    """
+    ListBars: _aio.UnaryUnaryMultiCallable[_bars_pb2.ListBarsRequest, _bars_pb2.ListBarsResponse]  # type: ignore[assignment]
+    """The bars of a symbol on some trading days, the oldest first.
+
+    Days on this service's own record are built from that, older ones from the stored history, by
+    the same builder. UNAVAILABLE: the history is asked for and the storage service is away.
+    """
+    GetCalendar: _aio.UnaryUnaryMultiCallable[_market_pb2.GetCalendarRequest, _market_pb2.GetCalendarResponse]  # type: ignore[assignment]
+    """The sessions of a product on some trading days.
+
+    INVALID_ARGUMENT: neither symbol nor product, or a day that is none. FAILED_PRECONDITION: the
+    holidays of a year that is asked about are not known yet; the message names the file.
+    """
+    GetMarketConfig: _aio.UnaryUnaryMultiCallable[_config_pb2.GetMarketConfigRequest, _config_pb2.GetMarketConfigResponse]  # type: ignore[assignment]
+    """What this mesh trades: the main contract, what is subscribed, the terms of the products."""
+    UpdateMarketConfig: _aio.UnaryUnaryMultiCallable[_config_pb2.UpdateMarketConfigRequest, _config_pb2.UpdateMarketConfigResponse]  # type: ignore[assignment]
+    """Changes what `update_mask` names, and keeps it in the file: OK means it is on the disk.
+
+    Another main contract takes effect when the next trading day begins, unless `at_once` is set.
+    A contract with an open position stays subscribed whatever `symbols` says. INVALID_ARGUMENT
+    names the field and what is wrong with it; nothing is changed then.
+    """
+    WatchMarketConfig: _aio.UnaryStreamMultiCallable[_config_pb2.WatchMarketConfigRequest, _config_pb2.WatchMarketConfigResponse]  # type: ignore[assignment]
+    """Follows the configuration: as it is, and then each change, however it was made."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_market_pb2.GetStatusRequest, _market_pb2.GetStatusResponse]  # type: ignore[assignment]
     """How the service is: its link to the exchange, its stream, its followers."""
 
 class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Ticks as they come from the exchange, and the instruments they belong to."""
+    """Ticks as they come from the exchange, bars made of them, and the instruments they belong to."""
 
     @_abc_1.abstractmethod
     def SubscribeTicks(
@@ -121,6 +195,84 @@ class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
 
         They are kept on disk: the list is there, marked by its age, while the trade service is not.
         """
+
+    @_abc_1.abstractmethod
+    def GetInstrument(
+        self,
+        request: _market_pb2.GetInstrumentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_pb2.GetInstrumentResponse, _abc.Awaitable[_market_pb2.GetInstrumentResponse]]:
+        """One instrument, as the trade service last reported it. NOT_FOUND: there is none of this symbol."""
+
+    @_abc_1.abstractmethod
+    def SubscribeBars(
+        self,
+        request: _bars_pb2.SubscribeBarsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_bars_pb2.SubscribeBarsResponse], _abc.AsyncIterator[_bars_pb2.SubscribeBarsResponse]]:
+        """Follows the bars of one period, built here from the ticks by the exchange's time.
+
+        Without a cursor it begins with the bars of the trading day so far, and a heartbeat after them.
+        A bar is sent whenever it changes, its newest state each time: while it is unfinished, once
+        more when it is finished, and again where a late tick corrects it. The cursor is the place in
+        the stream of ticks up to which the bars were built: with one, also after a restart, it begins
+        with every bar that changed since, or with a gap and then every bar that is still kept (this
+        trading day and the one before; ListBars has the older ones). OUT_OF_RANGE: the cursor lies
+        ahead of the stream. INVALID_ARGUMENT: a symbol that cannot be one.
+        """
+
+    @_abc_1.abstractmethod
+    def ListBars(
+        self,
+        request: _bars_pb2.ListBarsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_bars_pb2.ListBarsResponse, _abc.Awaitable[_bars_pb2.ListBarsResponse]]:
+        """The bars of a symbol on some trading days, the oldest first.
+
+        Days on this service's own record are built from that, older ones from the stored history, by
+        the same builder. UNAVAILABLE: the history is asked for and the storage service is away.
+        """
+
+    @_abc_1.abstractmethod
+    def GetCalendar(
+        self,
+        request: _market_pb2.GetCalendarRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_market_pb2.GetCalendarResponse, _abc.Awaitable[_market_pb2.GetCalendarResponse]]:
+        """The sessions of a product on some trading days.
+
+        INVALID_ARGUMENT: neither symbol nor product, or a day that is none. FAILED_PRECONDITION: the
+        holidays of a year that is asked about are not known yet; the message names the file.
+        """
+
+    @_abc_1.abstractmethod
+    def GetMarketConfig(
+        self,
+        request: _config_pb2.GetMarketConfigRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_config_pb2.GetMarketConfigResponse, _abc.Awaitable[_config_pb2.GetMarketConfigResponse]]:
+        """What this mesh trades: the main contract, what is subscribed, the terms of the products."""
+
+    @_abc_1.abstractmethod
+    def UpdateMarketConfig(
+        self,
+        request: _config_pb2.UpdateMarketConfigRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_config_pb2.UpdateMarketConfigResponse, _abc.Awaitable[_config_pb2.UpdateMarketConfigResponse]]:
+        """Changes what `update_mask` names, and keeps it in the file: OK means it is on the disk.
+
+        Another main contract takes effect when the next trading day begins, unless `at_once` is set.
+        A contract with an open position stays subscribed whatever `symbols` says. INVALID_ARGUMENT
+        names the field and what is wrong with it; nothing is changed then.
+        """
+
+    @_abc_1.abstractmethod
+    def WatchMarketConfig(
+        self,
+        request: _config_pb2.WatchMarketConfigRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_config_pb2.WatchMarketConfigResponse], _abc.AsyncIterator[_config_pb2.WatchMarketConfigResponse]]:
+        """Follows the configuration: as it is, and then each change, however it was made."""
 
     @_abc_1.abstractmethod
     def GetStatus(

@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61rbig/stream/v1/options.proto\x12\x0f\x61rbig.stream.v1\x1a google/protobuf/descriptor.proto\"_\n\x05Topic\x12\x10\n\x08template\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12(\n\x04kind\x18\x03 \x01(\x0e\x32\x1a.arbig.stream.v1.TopicKind\x12\x0b\n\x03key\x18\x04 \x03(\t*S\n\tTopicKind\x12\x1a\n\x16TOPIC_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10TOPIC_KIND_STATE\x10\x01\x12\x14\n\x10TOPIC_KIND_EVENT\x10\x02*N\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x0f\n\x0bROLE_TRADER\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03:G\n\x05topic\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x03(\x0b\x32\x16.arbig.stream.v1.Topic:E\n\x04role\x12\x1e.google.protobuf.MethodOptions\x18\xd2\x86\x03 \x01(\x0e\x32\x15.arbig.stream.v1.Roleb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x61rbig/stream/v1/options.proto\x12\x0f\x61rbig.stream.v1\x1a google/protobuf/descriptor.proto\"m\n\x05Topic\x12\x10\n\x08template\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12(\n\x04kind\x18\x03 \x01(\x0e\x32\x1a.arbig.stream.v1.TopicKind\x12\x0b\n\x03key\x18\x04 \x03(\t\x12\x0c\n\x04most\x18\x05 \x01(\r*S\n\tTopicKind\x12\x1a\n\x16TOPIC_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10TOPIC_KIND_STATE\x10\x01\x12\x14\n\x10TOPIC_KIND_EVENT\x10\x02*N\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x0f\n\x0bROLE_TRADER\x10\x02\x12\x0e\n\nROLE_ADMIN\x10\x03:G\n\x05topic\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x03(\x0b\x32\x16.arbig.stream.v1.Topic:E\n\x04role\x12\x1e.google.protobuf.MethodOptions\x18\xd2\x86\x03 \x01(\x0e\x32\x15.arbig.stream.v1.Roleb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'arbig.stream.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TOPICKIND']._serialized_start=181
-  _globals['_TOPICKIND']._serialized_end=264
-  _globals['_ROLE']._serialized_start=266
-  _globals['_ROLE']._serialized_end=344
+  _globals['_TOPICKIND']._serialized_start=195
+  _globals['_TOPICKIND']._serialized_end=278
+  _globals['_ROLE']._serialized_start=280
+  _globals['_ROLE']._serialized_end=358
   _globals['_TOPIC']._serialized_start=84
-  _globals['_TOPIC']._serialized_end=179
+  _globals['_TOPIC']._serialized_end=193
 # @@protoc_insertion_point(module_scope)

@@ -83,6 +83,7 @@ class Topic(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
     template: _builtins.str
     """The topic's name; `{field}` stands for that field of the item: "tick.{symbol}".
     A subscriber may write `*` for a whole placeholder.
@@ -91,6 +92,8 @@ class Topic(_message.Message):
     """The path of the items inside the response: "ticks", "events.order"."""
     kind: Global___TopicKind.ValueType
     """Whether newer items replace older ones."""
+    most: _builtins.int
+    """STATE only: of each topic, at most this many items are kept, the newest; 0 means all."""
     @_builtins.property
     def key(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """STATE only: the fields of the item that say which item a newer one replaces."""
@@ -102,10 +105,11 @@ class Topic(_message.Message):
         field: _builtins.str = ...,
         kind: Global___TopicKind.ValueType = ...,
         key: _abc.Iterable[_builtins.str] | None = ...,
+        most: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "key", b"key", "kind", b"kind", "template", b"template"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "key", b"key", "kind", b"kind", "most", b"most", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
