@@ -22,13 +22,22 @@ def _midnight(day: str) -> int | None:
     return int(begins.timestamp()) - _OFFSET
 
 
-def exchange_time(day: str, clock: str, milliseconds: int = 0) -> Timestamp | None:
-    """Give the instant of `clock` "HH:MM:SS" on the natural day YYYYMMDD; None if either is no such thing."""
+@lru_cache(maxsize=4_096)
+def exchange_second(day: str, clock: str) -> int | None:
+    """Give the instant of `clock` "HH:MM:SS" on the natural day YYYYMMDD, in seconds since 1970.
+
+    None if either is no such thing.
+    """
     begins = _midnight(day)
     if begins is None or len(clock) != 8 or clock[2] != ":" or clock[5] != ":":
         return None
     hours, minutes, seconds = clock[:2], clock[3:5], clock[6:]
     if not (hours + minutes + seconds).isdigit() or hours > "23" or minutes > "59" or seconds > "59":
         return None
-    since = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
-    return Timestamp(seconds=begins + since, nanos=milliseconds % 1000 * 1_000_000)
+    return begins + int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+
+
+def exchange_time(day: str, clock: str, milliseconds: int = 0) -> Timestamp | None:
+    """Give the same instant as a Timestamp."""
+    second = exchange_second(day, clock)
+    return None if second is None else Timestamp(seconds=second, nanos=milliseconds % 1000 * 1_000_000)

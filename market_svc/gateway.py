@@ -35,11 +35,12 @@ def _copy(struct: Any) -> Raw:
 class Gateway:
     """What the market service knows of its link: `reason` is empty while ticks can come."""
 
-    def __init__(self, client: Client, user: dict[str, str]) -> None:
+    def __init__(self, client: Client, user: dict[str, str], on_lost: Callable[[], None]) -> None:
         self.subscribed: set[str] = set()
         self.reason = "connecting to the market front"
         self._client = client
         self._user = user
+        self._on_lost = on_lost
         self._logged_in = False
 
     def subscribe(self, symbols: Iterable[str]) -> None:
@@ -76,6 +77,7 @@ class Gateway:
             self._logged_in = False
             self.reason = f"the market front is gone: {self._client.down_reason}"
             log.warning("disconnected", extra={"why": self._client.down_reason})
+            self._on_lost()
 
     async def _login(self) -> None:
         await self._client.request("ReqUserLogin", self._client.struct("ReqUserLogin", **self._user))
@@ -104,9 +106,12 @@ def check_layout(client: Client) -> None:
 
 @asynccontextmanager
 async def open_gateway(
-    settings: Settings, on_depth: Callable[[Raw], None], on_batch: Callable[[], None]
+    settings: Settings, on_depth: Callable[[Raw], None], on_batch: Callable[[], None], on_lost: Callable[[], None]
 ) -> AsyncIterator[Gateway]:
-    """Connect to the market front; `on_depth` gets each snapshot, `on_batch` follows each burst."""
+    """Connect to the market front; `on_depth` gets each snapshot, `on_batch` follows each burst.
+
+    `on_lost` hears that the link broke.
+    """
     directory = settings.directory("market")
     locale.ensure(settings.directory("locale"))
 
@@ -127,7 +132,8 @@ async def open_gateway(
         copiers={"OnRtnDepthMarketData": _copy},
     ) as client:
         check_layout(client)
-        gateway = Gateway(client, {"BrokerID": settings.ctp.broker_id, "UserID": settings.ctp.account_id})
+        user = {"BrokerID": settings.ctp.broker_id, "UserID": settings.ctp.account_id}
+        gateway = Gateway(client, user, on_lost)
         running = asyncio.create_task(gateway.run())
         try:
             yield gateway

@@ -17,12 +17,11 @@ log = logging.getLogger(__name__)
 
 
 class Instruments:
-    """The instruments by symbol, and the exchange of each."""
+    """The instruments by symbol."""
 
     def __init__(self, cache: Path) -> None:
         """Begin with what `cache` remembers."""
         self.by_symbol: dict[str, Instrument] = {}
-        self.exchanges: dict[str, str] = {}
         self._cache = cache
         if cache.exists():
             self._note(ListInstrumentsResponse.FromString(cache.read_bytes()).instruments)
@@ -31,7 +30,6 @@ class Instruments:
     def _note(self, instruments: Iterable[Instrument]) -> None:
         for instrument in instruments:
             self.by_symbol[instrument.symbol] = instrument
-            self.exchanges[instrument.symbol] = instrument.exchange
 
     def listed(self, product: str = "") -> list[Instrument]:
         """Give the instruments, all or of one product, in order of their symbols."""
