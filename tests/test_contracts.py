@@ -25,6 +25,7 @@ GENERATED = "arbig/*/v1/*_pb2*"
 PURE = (
     "arbig/calendar.py",
     "arbig/instrument.py",
+    "arbig/sessions.py",
     "market_svc/depth.py",
     *(f"trade_svc/{name}.py" for name in ("closing", "conduct", "desk", "intents", "money", "orders", "portfolio")),
     *(f"trade_svc/{name}.py" for name in ("positions", "reconcile", "reports", "risk", "terms", "trader", "trading")),
