@@ -35,9 +35,14 @@ def _changes(hours: sessions.Hours) -> list[tuple[str, str]]:
     return [*auction, (hours.begin, CONTINUOUS), (hours.end, NO_TRADING)]
 
 
+def place(time: str) -> int:
+    """Give where a time of day lies in its trading day, which begins on the evening before."""
+    return sessions.place(sessions.second_of_day(time))
+
+
 def status_at(product: str, time: str) -> str:
     """Give a product's status at a time of day."""
-    before = [change.status for change in timetable(product) if _place(change.time) <= _place(time)]
+    before = [change.status for change in timetable(product) if place(change.time) <= place(time)]
     return before[-1] if before else NO_TRADING
 
 
@@ -54,8 +59,8 @@ class Timetable:
     def __init__(self, products: Iterable[str]) -> None:
         self._products = sorted(products)
         days = ((product, change) for product in self._products for change in timetable(product))
-        self._changes = sorted(days, key=lambda one: _place(one[1].time))
-        self._positions = [_place(change.time) for _, change in self._changes]
+        self._changes = sorted(days, key=lambda one: place(one[1].time))
+        self._positions = [place(change.time) for _, change in self._changes]
         self._time = ""
         self._position = 0
         self._next = 0
@@ -65,7 +70,7 @@ class Timetable:
         is_first = not self._time
         if now.time == self._time or not (is_first or is_open_day(now.day, now.time)):
             return []
-        before, self._position, self._time = self._position, _place(now.time), now.time
+        before, self._position, self._time = self._position, place(now.time), now.time
         passed = self._next
         self._next = bisect.bisect_right(self._positions, self._position)
         if is_first or self._position < before:
@@ -74,7 +79,3 @@ class Timetable:
 
     def _status(self, product: str, now: Moment) -> str:
         return status_at(product, now.time) if is_open_day(now.day, now.time) else NO_TRADING
-
-
-def _place(time: str) -> int:
-    return sessions.place(sessions.second_of_day(time))
