@@ -15,7 +15,7 @@ from market_svc.instruments import Instruments
 from market_svc.rpc import MarketService
 
 CALENDAR = Calendar(holidays.load())
-KNOWN = {"au2604": pb.Instrument(symbol="au2604", product="au"), "IF2604": pb.Instrument(product="IF")}
+KNOWN = {"au2604": pb.Instrument(symbol="au2604", product="au"), "au-IF": pb.Instrument(product="IF")}
 # Friday night.
 NOW = datetime(2026, 11, 27, 22, 0, tzinfo=SHANGHAI).timestamp()
 
@@ -50,7 +50,7 @@ def test_only_trading_days_are_told() -> None:
 @pytest.mark.parametrize(
     ("fields", "sessions"),
     [
-        ({"symbol": "IF2604"}, 2),
+        ({"symbol": "au-IF"}, 2),
         ({"symbol": "ag2612"}, 4),
         ({"product": "AP"}, 3),
         ({"symbol": "ag2612", "product": "AP"}, 4),
