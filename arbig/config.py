@@ -82,6 +82,7 @@ class Market(_Section):
 
     symbols: list[str] = Field([], description="what to subscribe; empty means every instrument")
     ring: int = Field(65_536, ge=1_024, description="ticks kept for followers that fall behind")
+    holidays: FilePath | None = Field(None, description="file of the exchanges' holidays; none means the packaged one")
 
 
 class Trade(_Section):

@@ -5,6 +5,8 @@ import time
 from contextlib import closing
 from itertools import chain
 
+from arbig import holidays
+from arbig.calendar import Calendar
 from arbig.config import Settings
 from arbig.fanout import Feed
 from arbig.follow import Link
@@ -36,12 +38,13 @@ def why_not_ready(gateway: Gateway) -> str:
 async def run(settings: Settings) -> None:
     """Run until cancelled."""
     directory = settings.directory("market")
+    calendar = Calendar(holidays.load(settings.market.holidays))
     instruments = Instruments(directory / "instruments.pb")
     with closing(Tape(directory / "tape", now_ms=time.time_ns() // 1_000_000)) as tape:
         feed = recall(tape, settings.market.ring)
         recorder = Recorder(feed, tape, instruments.exchanges)
         async with open_gateway(settings, recorder.record, recorder.flush) as gateway:
-            service = MarketService(feed, recorder, gateway, instruments)
+            service = MarketService(feed, recorder, gateway, instruments, calendar)
             async with serve(settings.address("market"), [(NAME, service)]) as set_health, asyncio.TaskGroup() as tasks:
                 link = Link("instruments of the trade service")
                 chosen = set(settings.market.symbols)

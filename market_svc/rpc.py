@@ -3,12 +3,14 @@
 import time
 from collections.abc import AsyncIterator
 
+from arbig.calendar import Calendar
 from arbig.errors import NotFound
 from arbig.fanout import Feed
 from arbig.instrument import check_symbol
 from arbig.market.v1 import market_pb2 as pb
 from arbig.server import Context
 from arbig.stream.v1.stream_pb2 import Cursor
+from market_svc import timetable
 from market_svc.gateway import Gateway
 from market_svc.instruments import Instruments
 from market_svc.recorder import Recorder
@@ -20,11 +22,14 @@ NAME = "arbig.market.v1.MarketService"
 class MarketService:
     """One method per rpc of the contract."""
 
-    def __init__(self, feed: Feed, recorder: Recorder, gateway: Gateway, instruments: Instruments) -> None:
+    def __init__(
+        self, feed: Feed, recorder: Recorder, gateway: Gateway, instruments: Instruments, calendar: Calendar
+    ) -> None:
         self._feed = feed
         self._recorder = recorder
         self._gateway = gateway
         self._instruments = instruments
+        self._calendar = calendar
 
     async def SubscribeTicks(  # noqa: N802 - the contract's name
         self, request: pb.SubscribeTicksRequest, context: Context
@@ -54,6 +59,22 @@ class MarketService:
     ) -> pb.ListInstrumentsResponse:
         """Give the instruments as the trade service last reported them."""
         return pb.ListInstrumentsResponse(instruments=self._instruments.listed(request.product))
+
+    async def GetInstrument(  # noqa: N802
+        self, request: pb.GetInstrumentRequest, context: Context
+    ) -> pb.GetInstrumentResponse:
+        """Give one of them."""
+        instrument = self._instruments.by_symbol.get(check_symbol(request.symbol))
+        if instrument is None:
+            raise NotFound(f"{request.symbol} is no instrument", "UNKNOWN_SYMBOL", "symbol")
+        return pb.GetInstrumentResponse(instrument=instrument)
+
+    async def GetCalendar(  # noqa: N802
+        self, request: pb.GetCalendarRequest, context: Context
+    ) -> pb.GetCalendarResponse:
+        """Give the sessions of a product, and what the exchange itself says."""
+        known = self._instruments
+        return timetable.answer(request, self._calendar, known.by_symbol, known.status.newest, time.time())
 
     async def GetStatus(  # noqa: N802
         self, request: pb.GetStatusRequest, context: Context

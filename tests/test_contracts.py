@@ -25,7 +25,8 @@ GENERATED = "arbig/*/v1/*_pb2*"
 PURE = (
     "arbig/calendar.py",
     "arbig/instrument.py",
-    "market_svc/depth.py",
+    "arbig/sessions.py",
+    *(f"market_svc/{name}.py" for name in ("depth", "status", "timetable")),
     *(f"trade_svc/{name}.py" for name in ("closing", "conduct", "desk", "intents", "money", "orders", "portfolio")),
     *(f"trade_svc/{name}.py" for name in ("positions", "reconcile", "reports", "risk", "terms", "trader", "trading")),
     "store_svc/pages.py",

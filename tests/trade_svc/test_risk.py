@@ -132,7 +132,7 @@ async def test_the_exchanges_own_status_opens_and_closes_the_session(
 ) -> None:
     """The auction takes limit orders alone; where the exchange said nothing yet, it decides itself."""
     async with desk_in(tmp_path) as desk:
-        desk.instruments.set_status("au", status)
+        desk.instruments.set_status("au", status, "09:00:00")
         if reason:
             await refused(desk, reason, type=type_)
         else:

@@ -760,7 +760,9 @@ class GetCalendarResponse(_message.Message):
     TRADING_DAY_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     trading_day: _builtins.str
-    """YYYYMMDD: the trading day at this moment; in the evening before a session, the next one."""
+    """YYYYMMDD: the trading day at this moment; in the evening before a session, the next one. Empty
+    where the holidays of its year are not known.
+    """
     status: Global___InstrumentStatus.ValueType
     """What the exchange itself says it is doing with the product now, which wins over the times
     above; unspecified while not heard.
