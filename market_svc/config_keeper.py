@@ -115,15 +115,16 @@ class ConfigKeeper:
         if (stamp := _stamp(self._path)) == self._seen:
             return
         written = read(self._path)
-        # A mistake may have stood in it when the day began.
-        config = rolled(written, known.trading_day)
-        try:
-            check(config, self.config, known)
-        except InvalidField as error:
-            raise ConfigError(f"{self._path}: {error}") from error
-        if config != written:
-            self._write(config)
-        self._note(config, pb.MARKET_CONFIG_ORIGIN_FILE)
+        if written != self.config:
+            # A mistake may have stood in it when a trading day began.
+            config = rolled(written, known.trading_day)
+            try:
+                check(config, self.config, known)
+            except InvalidField as error:
+                raise ConfigError(f"{self._path}: {error}") from error
+            if config != written:
+                self._write(config)
+            self._note(config, pb.MARKET_CONFIG_ORIGIN_FILE)
         self._seen = stamp
 
     def _write(self, config: pb.MarketConfig) -> None:
