@@ -27,9 +27,6 @@ log = logging.getLogger(__name__)
 KEPT = 100
 LOOK_SECONDS = 1.0
 
-# When a file was written, and its size.
-_Stamp = tuple[int, int, int] | None
-
 
 class ConfigKeeper:
     """The configuration, and what may change it: a call, the file, a trading day."""
@@ -56,8 +53,8 @@ class ConfigKeeper:
         self._mistaken = False
         self._complained: tuple[object, ...] = ()
         self._said: set[str] = set()
-        self._seen = _stamp(path)
-        config = read(path)
+        self._seen = _text(path)
+        config = _parsed(path, self._seen)
         kept = _recall(record)
         if not kept.changes:
             kept.cursor.epoch = now().ToMilliseconds()
@@ -112,9 +109,10 @@ class ConfigKeeper:
 
     def _read_again(self, known: Known) -> None:
         """Take in the file where it is another; raises ConfigError for one that cannot be in effect."""
-        if (stamp := _stamp(self._path)) == self._seen:
+        # Its text, not its time: two edits may share that.
+        if (text := _text(self._path)) == self._seen:
             return
-        written = read(self._path)
+        written = _parsed(self._path, text)
         if written != self.config:
             # A mistake may have stood in it when a trading day began.
             config = rolled(written, known.trading_day)
@@ -123,12 +121,9 @@ class ConfigKeeper:
             except InvalidField as error:
                 raise ConfigError(f"{self._path}: {error}") from error
             if config != written:
-                self._write(config)
+                _write(self._path, config_text.render(config, text))
             self._note(config, pb.MARKET_CONFIG_ORIGIN_FILE)
-        self._seen = stamp
-
-    def _write(self, config: pb.MarketConfig) -> None:
-        _write(self._path, config_text.render(config, self._path.read_text()))
+        self._seen = text
 
     def _complain(self, known: Known) -> None:
         """Say once what does not fit the market."""
@@ -142,7 +137,7 @@ class ConfigKeeper:
         """Put a change into effect, on the disk first."""
         # A mistake that somebody is mending is not written over: what is mended still says what comes next.
         if config != self.config and not self._mistaken:
-            self._write(config)
+            _write(self._path, config_text.render(config, self._seen))
         self._note(config, origin)
 
     def _note(self, config: pb.MarketConfig, origin: "pb.MarketConfigOrigin.ValueType") -> None:
@@ -179,13 +174,20 @@ def make(path: Path, symbols: Iterable[str]) -> None:
     _write(path, config_text.render(config))
 
 
-def read(path: Path) -> pb.MarketConfig:
-    """Read the file; raises ConfigError that names what is wrong, whatever instruments there are."""
+def _text(path: Path) -> str:
     try:
-        config = config_text.parse(path.read_text())
-        check(config, pb.MarketConfig(), Known())
+        return path.read_text()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _parsed(path: Path, text: str) -> pb.MarketConfig:
+    """Read the file's text; raises ConfigError that names what is wrong, whatever instruments there are."""
+    try:
+        config = config_text.parse(text)
+        check(config, pb.MarketConfig(), Known())
     except (ValueError, InvalidField) as error:
         raise ConfigError(f"{path}: {error}") from error
     return config
@@ -208,11 +210,3 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         what = f"the market configuration cannot be kept in {path}: {error.strerror}"
         raise Unavailable(what, "NOT_KEPT") from error
-
-
-def _stamp(path: Path) -> _Stamp:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino

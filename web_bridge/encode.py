@@ -30,7 +30,8 @@ def encoder(described: Descriptor) -> Encode:
     if described.full_name == "google.protobuf.Struct":
         return json_format.MessageToDict  # JSON already
     every = [(field, (field.json_name, field.name, _converter(field))) for field in described.fields if not _map(field)]
-    maps = [(field.json_name, field.name, _values(field)) for field in described.fields if _map(field)]
+    entries = [(field, field.message_type) for field in described.fields if _map(field)]
+    maps = [(field.json_name, field.name, _values(entry)) for field, entry in entries if entry]
     repeated = [names for field, names in every if field.is_repeated]
     optional = [names for field, names in every if field.has_presence]
     single = [names for field, names in every if not field.is_repeated and not field.has_presence]
@@ -55,11 +56,11 @@ def encoder(described: Descriptor) -> Encode:
 
 
 def _map(field: FieldDescriptor) -> bool:
-    return bool(field.message_type) and field.message_type.GetOptions().map_entry
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
-def _values(field: FieldDescriptor) -> Encode:
-    each = _converter(field.message_type.fields_by_name["value"])
+def _values(entry: Descriptor) -> Encode:
+    each = _converter(entry.fields_by_name["value"])
     return lambda values: {str(key): each(values[key]) if each else values[key] for key in sorted(values)}
 
 

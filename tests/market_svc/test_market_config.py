@@ -165,7 +165,12 @@ def test_ours_is_chosen_among_what_is_subscribed_and_only_once() -> None:
 def test_a_change_says_what_it_changed() -> None:
     """The first of all changed nothing."""
     first = change(None, configured(), pb.MARKET_CONFIG_ORIGIN_DEFAULTS, Timestamp())
-    second = change(first, configured(main_contract="au2604", symbols=["au2606"]), 2, Timestamp(seconds=5))
+    second = change(
+        first,
+        configured(main_contract="au2604", symbols=["au2606"]),
+        pb.MARKET_CONFIG_ORIGIN_CALL,
+        Timestamp(seconds=5),
+    )
     assert (first.seq, list(first.changed)) == (1, [])
     assert (second.seq, list(second.changed), second.time.seconds) == (2, ["main_contract", "symbols"], 5)
 
@@ -230,7 +235,15 @@ def test_a_bad_text_is_told_by_its_line_or_its_name(text: str, words: str) -> No
 
 # What is held.
 
-GOLD = trade.Event(position=trade.Position(account_id="a", symbol="au2604", side=trade.POSITION_SIDE_LONG, today=2))
+
+def position(side: "trade.PositionSide.ValueType", today: int = 0, yesterday: int = 0) -> trade.Event:
+    return trade.Event(
+        position=trade.Position(account_id="a", symbol="au2604", side=side, today=today, yesterday=yesterday)
+    )
+
+
+LONG, SHORT = trade.POSITION_SIDE_LONG, trade.POSITION_SIDE_SHORT
+GOLD = position(LONG, today=2)
 MONEY = trade.Event(account=trade.Account(account_id="a"))
 QUIET = trade.SubscribeEventsResponse(heartbeat=Heartbeat())
 
@@ -253,11 +266,10 @@ def test_what_is_held_is_known_when_the_trade_service_has_read_its_books() -> No
 def test_a_contract_is_held_while_one_side_has_lots() -> None:
     """Yesterday's count as today's do."""
     held = Held()
-    short = {"account_id": "a", "symbol": "au2604", "side": trade.POSITION_SIDE_SHORT}
-    held.take(told(GOLD, trade.Event(position=trade.Position(**short, yesterday=1))))
-    held.take(told(trade.Event(position=trade.Position(account_id="a", symbol="au2604", side=1))))
+    held.take(told(GOLD, position(SHORT, yesterday=1)))
+    held.take(told(position(LONG)))
     assert held.symbols == {"au2604"}
-    held.take(told(trade.Event(position=trade.Position(**short))))
+    held.take(told(position(SHORT)))
     assert held.symbols == set()
 
 
