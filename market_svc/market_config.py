@@ -151,9 +151,9 @@ def with_main(config: pb.MarketConfig, known: Known) -> pb.MarketConfig:
     It is the nearest with an even delivery month, as trading in gold goes, that does not leave
     within a month. Without a trading day nobody knows what is near.
     """
-    if config.main_contract or not known.trading_day:
-        return config
     day = known.trading_day
+    if config.main_contract or not exchange_time(day, "00:00:00"):
+        return config
     soon = f"{datetime.strptime(day, '%Y%m%d') + _SOON:%Y%m%d}"  # noqa: DTZ007 - a day, wherever it is
     for name in sorted(config.products):
         found = [

@@ -148,6 +148,7 @@ def test_what_stands_in_it_is_not_held_against_another_change() -> None:
         (["au2602", "au2603"], "20260302", "au2603"),
         (["au2511"], "20260302", ""),
         (["au2604"], "", ""),
+        (["au2604"], "2026030x", ""),
     ],
 )
 def test_without_a_main_contract_the_nearest_even_month_is_chosen(symbols: list[str], day: str, main: str) -> None:

@@ -113,9 +113,11 @@ async def test_what_is_held_stays_subscribed_until_it_is_closed(own_mesh: Mesh) 
         await subscribed(services, main, held)
         assert await ticks_come(services, held)
 
-        own_mesh.kill("market")
-        await subscribed(services, main, held)
-        assert await ticks_come(services, held)
+        for killed in ("market", "trade"):
+            own_mesh.kill(killed)
+            await subscribed(services, main, held)
+            assert await ticks_come(services, held)
+        await until("the trade service is back", lambda: ready(services))
 
         close = {"direction": trade.DIRECTION_SELL, "offset": trade.OFFSET_CLOSE_TODAY}
         await services.submit("close", held, 0, type=trade.ORDER_TYPE_MARKET, **close)
@@ -127,6 +129,12 @@ async def test_what_is_held_stays_subscribed_until_it_is_closed(own_mesh: Mesh) 
 async def filled(services: Clients, order_id: str) -> bool:
     """Say whether an order is."""
     return (await services.order(order_id)).state == trade.ORDER_STATE_FILLED
+
+
+async def ready(services: Clients) -> bool:
+    """Say whether orders can be sent, and the market service hears of it."""
+    known = await services.trade.GetStatus(trade.GetStatusRequest(), timeout=5)
+    return known.readiness == trade.READINESS_READY and not (await status(services)).trade_reason
 
 
 async def ticks_come(services: Clients, symbol: str) -> bool:
