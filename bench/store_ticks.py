@@ -18,6 +18,7 @@ from typing import Any
 import uvloop
 from redis.asyncio import Redis
 
+from arbig.calendar import Calendar, NoHolidays
 from arbig.channel import open_channel
 from arbig.config import Settings, Store
 from arbig.fanout import BATCH, Feed, element
@@ -53,7 +54,7 @@ def recorded_ticks(directory: Path) -> Iterator[tuple[str, list[bytes]]]:
 def _ticks(path: Path) -> Iterator[bytes]:
     """Take the rows the way that CTP's snapshots go, with the delays of a network."""
     delays = random.Random(1)
-    ticks = depth.TickMaker(_INSTRUMENTS)
+    ticks = depth.TickMaker(_INSTRUMENTS, Calendar(NoHolidays()))
     seq = received = 0
     for row in Recording([path]).rows():
         seq += delays.choice((1, 1, 2, 3))  # other symbols have ticks too

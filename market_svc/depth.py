@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from arbig.calendar import exchange_second
+from arbig.calendar import Calendar, exchange_second
 from arbig.market.v1.market_pb2 import Instrument, Tick
 
 # CThostFtdcDepthMarketDataField of API 6.7.11, as it lies in memory.
@@ -73,8 +73,9 @@ class _Sheet:
     """The tick of one symbol on one day, filled anew by each of its snapshots."""
 
     def __init__(self, symbol: str, trading_day: str, action_day: str) -> None:
-        self.tick = Tick(symbol=symbol, trading_day=trading_day)
-        self.action_day = action_day
+        self.tick = Tick(symbol=symbol)
+        self._trading_day, self._action_day = trading_day, action_day
+        self._exchange = ""
         self._still: tuple[float, ...] = ()
         self._instrument: Instrument | None = None
         self._divisor = 0
@@ -89,12 +90,14 @@ class _Sheet:
         """
         if instrument is None or instrument is not self._instrument:
             self._instrument = instrument
-            self.tick.exchange = instrument.exchange if instrument else _text(exchange)
+            self.tick.exchange = self._exchange = instrument.exchange if instrument else _text(exchange)
             self._divisor = 0 if instrument is None else 1 if instrument.exchange == "CZCE" else instrument.multiplier
 
-    def set_times(self, clock: str, milliseconds: int, received_ns: int) -> None:
-        """Fill in when it happened and when it came."""
-        second = exchange_second(self.action_day, clock)
+    def set_times(self, clock: str, milliseconds: int, received_ns: int, calendar: Calendar) -> None:
+        """Fill in when it happened, by each exchange's own use of the two days, and when it came."""
+        said = self._exchange, self._trading_day, self._action_day, clock
+        self.tick.trading_day = calendar.trading_day_of(*said)
+        second = exchange_second(calendar.event_day(*said), clock)
         if second is None:
             self.tick.ClearField("time")
         else:
@@ -139,8 +142,9 @@ class _Sheet:
 class TickMaker:
     """Makes ticks of copied structs; `instruments` tell what CTP does not: exchange and multiplier."""
 
-    def __init__(self, instruments: Mapping[str, Instrument]) -> None:
+    def __init__(self, instruments: Mapping[str, Instrument], calendar: Calendar) -> None:
         self._instruments = instruments
+        self._calendar = calendar
         self._sheets: dict[bytes, _Sheet] = {}
 
     def make(self, raw: bytes, seq: int, received_ns: int) -> Tick:
@@ -154,7 +158,7 @@ class TickMaker:
         tick = sheet.tick
         tick.seq = seq
         sheet.set_instrument(self._instruments.get(tick.symbol), v[2])
-        sheet.set_times(_text(v[20]), v[21], received_ns)
+        sheet.set_times(_text(v[20]), v[21], received_ns, self._calendar)
         sheet.set_prices(v)
         sheet.set_levels(v[22:42:4], v[23:42:4], v[24:42:4], v[25:42:4])
         return tick

@@ -50,12 +50,19 @@ class Gateway:
         if new and self._logged_in:
             self._send(new)
 
-    def _send(self, symbols: list[str]) -> None:
-        code = self._client.api.SubscribeMarketData([symbol.encode() for symbol in symbols], len(symbols))
+    def unsubscribe(self, symbols: Iterable[str]) -> None:
+        """End what is subscribed of these; also after the next login."""
+        gone = sorted(self.subscribed.intersection(symbols))
+        self.subscribed.difference_update(gone)
+        if gone and self._logged_in:
+            self._send(gone, "UnSubscribeMarketData")
+
+    def _send(self, symbols: list[str], call: str = "SubscribeMarketData") -> None:
+        code = getattr(self._client.api, call)([symbol.encode() for symbol in symbols], len(symbols))
         if code == 0:
-            log.info("subscribed", extra={"symbols": ",".join(symbols)})
-        else:  # the connection just broke: the next login subscribes all
-            log.warning("subscribe was not sent", extra={"code": code})
+            log.info("subscriptions", extra={"call": call, "symbols": ",".join(symbols)})
+        else:  # the connection just broke: the next login subscribes all that is wanted then
+            log.warning("subscriptions were not sent", extra={"call": call, "code": code})
 
     async def run(self) -> None:
         """Log in after each connect, for ever; a refusal that repeating cannot mend ends the tries."""

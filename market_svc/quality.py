@@ -39,7 +39,7 @@ class _Seen:
         self.trading_day = ""
         self.moment = (0, 0)
         self.volume = 0
-        # The newest tick, serialised.
+        # The newest tick by the exchange's time, serialised.
         self.last = b""
         # Whether the next is the first since it was subscribed, and whether others were before that.
         self.fresh, self.broken = True, False
@@ -64,9 +64,10 @@ class Quality:
         """Take in a tick of this service's life before, in the order of the stream."""
         seen = self._of(tick.symbol)
         seen.broken = True
-        if STALE not in tick.flags and OUT_OF_ORDER not in tick.flags:
-            self._note(seen, tick)
-        seen.last = tick.SerializeToString()
+        if OUT_OF_ORDER not in tick.flags:
+            seen.trading_day, seen.volume = tick.trading_day, tick.volume
+            seen.moment = tick.time.seconds, tick.time.nanos
+            seen.last = tick.SerializeToString()
 
     def begin_anew(self) -> None:
         """Take the next snapshot of every symbol as its first: the link to the exchange broke."""
@@ -105,15 +106,15 @@ class Quality:
         _judge_prices(tick, flags)
         if flags or tick.flags:
             tick.flags[:] = sorted(flags)
-        seen.last = data = tick.SerializeToString()
+        data = tick.SerializeToString()
+        if OUT_OF_ORDER not in flags:
+            seen.last = data
         return data
 
     def _of(self, symbol: str) -> _Seen:
         return self._seen.get(symbol) or self._seen.setdefault(symbol, _Seen())
 
-    def _judge_order(
-        self, seen: _Seen, tick: Tick, moment: tuple[int, int], flags: list[TickFlag.ValueType]
-    ) -> None:
+    def _judge_order(self, seen: _Seen, tick: Tick, moment: tuple[int, int], flags: list[TickFlag.ValueType]) -> None:
         volume, trading_day = tick.volume, tick.trading_day
         if trading_day == seen.trading_day:
             if moment < seen.moment:

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from arbig.calendar import Calendar, NoHolidays
 from arbig.market.v1.market_pb2 import Instrument, Tick
 from market_svc.depth import _LAYOUT, FIELDS, BadDepthError, TickMaker
 
 DBL_MAX = sys.float_info.max
 GOLD = Instrument(symbol="au2604", exchange="SHFE", product="au", multiplier=1000)
 APPLE = Instrument(symbol="AP010", exchange="CZCE", product="AP", multiplier=10)
+CALENDAR = Calendar(NoHolidays())
 INSTRUMENTS = {one.symbol: one for one in (GOLD, APPLE)}
 
 
@@ -29,7 +31,7 @@ def raw(**changed: Any) -> bytes:
 
 def made(*snapshots: bytes) -> Tick:
     """Make the tick of the last of some snapshots."""
-    ticks = TickMaker(INSTRUMENTS)
+    ticks = TickMaker(INSTRUMENTS, CALENDAR)
     return [ticks.make(snapshot, 1, 0) for snapshot in snapshots][-1]
 
 
@@ -64,13 +66,13 @@ def test_the_average_is_a_price_per_gram() -> None:
     """CTP's is turnover / volume, but at CZCE; without a multiplier nobody can tell."""
     assert made(raw(AveragePrice=805_123.4)).average_price == 805.1234
     assert made(raw(AveragePrice=7093.0, InstrumentID=b"AP010")).average_price == 7093.0
-    assert not TickMaker({}).make(raw(AveragePrice=805_123.4), 1, 0).HasField("average_price")
+    assert not TickMaker({}, CALENDAR).make(raw(AveragePrice=805_123.4), 1, 0).HasField("average_price")
 
 
 def test_an_instrument_that_becomes_known_counts_from_the_next_snapshot() -> None:
     """The trade service may come later than the first ticks."""
     known: dict[str, Instrument] = {}
-    ticks = TickMaker(known)
+    ticks = TickMaker(known, CALENDAR)
     assert not ticks.make(raw(AveragePrice=805_000.0), 1, 0).exchange
     known["au2604"] = GOLD
     tick = ticks.make(raw(AveragePrice=805_000.0), 2, 0)
@@ -87,7 +89,7 @@ def test_levels_end_at_the_first_without_a_price() -> None:
 def test_the_exchange_comes_from_the_instrument() -> None:
     """CTP's TCP front leaves ExchangeID empty."""
     assert made(raw()).exchange == "SHFE"
-    assert not TickMaker({}).make(raw(), 1, 0).exchange
+    assert not TickMaker({}, CALENDAR).make(raw(), 1, 0).exchange
 
 
 def test_the_time_is_the_natural_day_and_the_trading_day_its_own() -> None:
@@ -95,6 +97,25 @@ def test_the_time_is_the_natural_day_and_the_trading_day_its_own() -> None:
     tick = made(raw(UpdateMillisec=500))
     assert tick.trading_day == "20261123"
     assert tick.time.ToJsonString() == "2026-11-20T13:00:00.500Z"
+
+
+@pytest.mark.parametrize(
+    ("exchange", "trading_day", "action_day", "clock", "told_day", "time"),
+    [
+        ("SHFE", b"20240415", b"20240412", b"21:00:00", "20240415", "2024-04-12T13:00:00Z"),
+        ("DCE", b"20240415", b"20240415", b"21:00:00", "20240415", "2024-04-12T13:00:00Z"),
+        ("DCE", b"20240415", b"20240415", b"09:00:00", "20240415", "2024-04-15T01:00:00Z"),
+        ("CZCE", b"20240412", b"20240412", b"21:00:00", "20240415", "2024-04-12T13:00:00Z"),
+        ("CZCE", b"20240412", b"20240412", b"09:00:00", "20240412", "2024-04-12T01:00:00Z"),
+    ],
+)
+def test_each_exchange_uses_the_two_days_in_its_own_way(  # noqa: PLR0917 - a row of a table
+    exchange: str, trading_day: bytes, action_day: bytes, clock: bytes, told_day: str, time: str
+) -> None:
+    """At night DCE writes the trading day twice, CZCE the natural one; here both are what they should be."""
+    ticks = TickMaker({"au2604": Instrument(exchange=exchange)}, CALENDAR)
+    tick = ticks.make(raw(TradingDay=trading_day, ActionDay=action_day, UpdateTime=clock), 1, 0)
+    assert (tick.trading_day, tick.time.ToJsonString()) == (told_day, time)
 
 
 @pytest.mark.parametrize("milliseconds", [0, 5, 50, 500, 999])

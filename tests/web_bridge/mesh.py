@@ -7,6 +7,7 @@ from typing import Any
 
 from arbig.errors import InvalidField, NotFound, Refused
 from arbig.fanout import Feed, element
+from arbig.market.v1 import config_pb2 as config
 from arbig.market.v1 import market_pb2 as market
 from arbig.server import Context
 from arbig.store.v1 import log_pb2, strategy_pb2
@@ -32,6 +33,15 @@ class FakeMarket:
 
     def __init__(self, ring: int = 100_000) -> None:
         self.feed = Feed(EPOCH, ring)
+        self.config = Feed(EPOCH, 100)
+
+    def main_contract(self, symbol: str) -> None:
+        """Make a contract the main one."""
+        one = config.MarketConfigChange(
+            seq=self.config.head + 1, config=config.MarketConfig(main_contract=symbol), changed=["main_contract"]
+        )
+        self.config.append("", element(one.SerializeToString()))
+        self.config.wake()
 
     def tick(self, symbol: str, last: float, **more: Any) -> None:
         """Publish a tick with five levels around `last`."""
@@ -64,6 +74,21 @@ class FakeMarket:
         with self.feed.follower(context.peer(), request.symbols) as follower:
             async for batch in follower.batches(after):
                 yield batch.response(market.SubscribeTicksResponse)
+
+    async def WatchMarketConfig(self, request: Any, context: Context) -> AsyncIterator[bytes]:  # noqa: N802
+        """Serve the configuration."""
+        after = request.after if request.HasField("after") else None
+        with self.config.follower(context.peer()) as follower:
+            async for batch in follower.batches(after):
+                yield batch.response(config.WatchMarketConfigResponse)
+
+    async def GetMarketConfig(self, _: Any, __: Context) -> config.GetMarketConfigResponse:  # noqa: N802
+        """Have none."""
+        return config.GetMarketConfigResponse(cursor=self.config.cursor)
+
+    async def UpdateMarketConfig(self, _: Any, __: Context) -> config.UpdateMarketConfigResponse:  # noqa: N802
+        """Change nothing."""
+        return config.UpdateMarketConfigResponse()
 
     async def GetSnapshot(self, _: Any, __: Context) -> market.GetSnapshotResponse:  # noqa: N802
         """Have none."""

@@ -31,6 +31,10 @@ export interface Instrument {
   status: string;
 }
 
+export interface MarketConfigChange {
+  config: { mainContract: string };
+}
+
 export type Direction = "BUY" | "SELL";
 export type Offset = "OPEN" | "CLOSE" | "CLOSE_TODAY" | "CLOSE_YESTERDAY";
 
