@@ -61,7 +61,7 @@ def _text(raw: bytes) -> str:
 
 def _all_present(values: tuple[float, ...]) -> bool:
     # A sum is NaN, or too large, where any of them is; min() alone may pass over a NaN.
-    return 0.0 < min(values) and sum(values) < _ABSENT
+    return min(values) > 0.0 and sum(values) < _ABSENT
 
 
 def _levels(prices: tuple[float, ...]) -> int:
@@ -124,7 +124,7 @@ class _Sheet:
         else:
             tick.ClearField("average_price")
 
-    def _set_some(self, names: tuple[str, ...], values: tuple[float, ...]) -> None:
+    def _set_some(self, names: tuple[Any, ...], values: tuple[float, ...]) -> None:
         for name, value in zip(names, values, strict=True):
             if 0.0 < value < _ABSENT:
                 setattr(self.tick, name, value)

@@ -54,7 +54,7 @@ class Quality:
     newest time that a snapshot had since the login.
     """
 
-    def __init__(self, hours: Hours, clock: Callable[[], int] | None = None) -> None:
+    def __init__(self, hours: Hours, clock: Callable[[], float] | None = None) -> None:
         self._hours = hours
         self._clock = clock
         self._newest = 0
@@ -132,8 +132,7 @@ class Quality:
             seen.is_open = self._hours.is_open(tick.symbol, tick.trading_day, second)
         if not seen.is_open:
             flags.append(OFF_SESSION)
-        if second > self._newest:
-            self._newest = second
+        self._newest = max(self._newest, second)
         if (self._clock() if self._clock else self._newest) - second > STALE_SECONDS:
             flags.append(STALE)
 

@@ -160,7 +160,7 @@ def test_a_broken_link_makes_everything_stale_and_the_next_ticks_gaps() -> None:
     assert [one.symbol for one in quality.stale()] == ["au2604"]
 
 
-def test_a_restart_knows_what_was(tmp_path: object) -> None:
+def test_a_restart_knows_what_was() -> None:
     """What the tape recalls is what the next ticks are held against."""
     before = begun()
     recalled = [Tick.FromString(before.encode(one)) for one in (tick(NOON, 20), tick(NOON + 1, 30))]

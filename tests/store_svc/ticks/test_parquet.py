@@ -70,7 +70,7 @@ def whole_tick() -> Tick:
     tick = Tick()
     for number, field in enumerate(Tick.DESCRIPTOR.fields, 1):
         if field.type == Field.TYPE_ENUM:
-            getattr(tick, field.name).extend(field.enum_type.values_by_number)
+            getattr(tick, field.name).extend(TickFlag.values())
         elif field.is_repeated:
             getattr(tick, field.name).extend([number + level for level in range(5)])
         elif field.type == Field.TYPE_MESSAGE:
