@@ -26,7 +26,7 @@ PURE = (
     "arbig/calendar.py",
     "arbig/instrument.py",
     "arbig/sessions.py",
-    *(f"market_svc/{name}.py" for name in ("depth", "status", "timetable")),
+    *(f"market_svc/{name}.py" for name in ("bars", "depth", "status", "timetable")),
     *(f"trade_svc/{name}.py" for name in ("closing", "conduct", "desk", "intents", "money", "orders", "portfolio")),
     *(f"trade_svc/{name}.py" for name in ("positions", "reconcile", "reports", "risk", "terms", "trader", "trading")),
     "store_svc/pages.py",
