@@ -336,12 +336,14 @@ _add = bars._Heard.add
 
 
 def _its_own_bar_only(self: Any, tick: Tick) -> set[int]:
-    return _add_day(self, tick) & {self._span(tick.time.seconds).place}
+    changed: set[int] = _add_day(self, tick) & {self._span(tick.time.seconds).place}
+    return changed
 
 
 def _no_end(self: Any, tick: Tick) -> set[int]:
-    before = set(self.unfinished)
-    return _add_day(self, tick) - (before - self.unfinished)
+    before: set[int] = set(self.unfinished)
+    changed: set[int] = _add_day(self, tick) - (before - self.unfinished)
+    return changed
 
 
 _add_day: Callable[[Any, Tick], set[int]] = bars._Day.add
