@@ -2,16 +2,20 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from itertools import chain
 
 from arbig import holidays
-from arbig.calendar import Calendar
+from arbig.calendar import Calendar, Session
 from arbig.config import Settings
 from arbig.fanout import Feed
 from arbig.follow import Link
+from arbig.instrument import product_of
 from arbig.server import serve, watch_health
+from market_svc.barfeed import open_bars
 from market_svc.gateway import Gateway, open_gateway
+from market_svc.history import BarHistory
 from market_svc.instruments import Instruments
 from market_svc.recorder import Recorder
 from market_svc.rpc import NAME, MarketService
@@ -38,13 +42,22 @@ def why_not_ready(gateway: Gateway) -> str:
 async def run(settings: Settings) -> None:
     """Run until cancelled."""
     directory = settings.directory("market")
-    calendar = Calendar(holidays.load(settings.market.holidays))
+    known = holidays.load(settings.market.holidays)
+    calendar, assumed = Calendar(known), Calendar(holidays.Assumed(known))
     instruments = Instruments(directory / "instruments.pb")
+
+    def hours(symbol: str, trading_day: str) -> Sequence[Session]:
+        return assumed.sessions(product_of(symbol), trading_day)
+
     with closing(Tape(directory / "tape", now_ms=time.time_ns() // 1_000_000)) as tape:
         feed = recall(tape, settings.market.ring)
         recorder = Recorder(feed, tape, instruments.exchanges)
-        async with open_gateway(settings, recorder.record, recorder.flush) as gateway:
-            service = MarketService(feed, recorder, gateway, instruments, calendar)
+        history = BarHistory(tape, hours, settings.address("store"))
+        async with (
+            open_bars(feed, tape, hours) as bars,
+            open_gateway(settings, recorder.record, recorder.flush) as gateway,
+        ):
+            service = MarketService(feed, recorder, gateway, instruments, calendar, bars=bars, history=history)
             async with serve(settings.address("market"), [(NAME, service)]) as set_health, asyncio.TaskGroup() as tasks:
                 link = Link("instruments of the trade service")
                 chosen = set(settings.market.symbols)

@@ -1,17 +1,21 @@
 """MarketService: the contract in protos/arbig/market/v1, answered from the feed and the instruments."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from arbig.calendar import Calendar
 from arbig.errors import NotFound
-from arbig.fanout import Feed
+from arbig.fanout import Feed, Shown
 from arbig.instrument import check_symbol
+from arbig.market.v1 import bars_pb2
 from arbig.market.v1 import market_pb2 as pb
 from arbig.server import Context
 from arbig.stream.v1.stream_pb2 import Cursor
 from market_svc import timetable
+from market_svc.barfeed import BarFeeds
+from market_svc.bars import check_period
 from market_svc.gateway import Gateway
+from market_svc.history import BarHistory
 from market_svc.instruments import Instruments
 from market_svc.recorder import Recorder
 from market_svc.reel import payload
@@ -23,13 +27,23 @@ class MarketService:
     """One method per rpc of the contract."""
 
     def __init__(
-        self, feed: Feed, recorder: Recorder, gateway: Gateway, instruments: Instruments, calendar: Calendar
+        self,
+        feed: Feed,
+        recorder: Recorder,
+        gateway: Gateway,
+        instruments: Instruments,
+        calendar: Calendar,
+        *,
+        bars: BarFeeds,
+        history: BarHistory,
     ) -> None:
         self._feed = feed
         self._recorder = recorder
         self._gateway = gateway
         self._instruments = instruments
         self._calendar = calendar
+        self._bars = bars
+        self._history = history
 
     async def SubscribeTicks(  # noqa: N802 - the contract's name
         self, request: pb.SubscribeTicksRequest, context: Context
@@ -69,6 +83,22 @@ class MarketService:
             raise NotFound(f"{request.symbol} is no instrument", "UNKNOWN_SYMBOL", "symbol")
         return pb.GetInstrumentResponse(instrument=instrument)
 
+    async def SubscribeBars(  # noqa: N802
+        self, request: bars_pb2.SubscribeBarsRequest, context: Context
+    ) -> AsyncIterator[bytes]:
+        """Follow the bars of one period; each state of a bar was encoded once for all followers."""
+        symbols = [check_symbol(symbol, "symbols") for symbol in request.symbols]
+        after = request.after if request.HasField("after") else None
+        async with self._bars.follower(context.peer(), check_period(request.period), symbols) as follower:
+            async for batch in follower.batches(after):
+                yield batch.response(bars_pb2.SubscribeBarsResponse)
+
+    async def ListBars(  # noqa: N802
+        self, request: bars_pb2.ListBarsRequest, context: Context
+    ) -> bars_pb2.ListBarsResponse:
+        """Give the bars of past days."""
+        return await self._history.page(request)
+
     async def GetCalendar(  # noqa: N802
         self, request: pb.GetCalendarRequest, context: Context
     ) -> pb.GetCalendarResponse:
@@ -91,10 +121,18 @@ class MarketService:
             subscribed=sorted(self._gateway.subscribed),
             rejected=recorder.rejected,
             followers=[
-                pb.FollowerStatus(peer=one.peer, sent=one.sent, dropped=one.dropped, gaps=one.gaps, lag=one.lag)
-                for one in feed.followers.values()
+                status
+                for name, stream in {"ticks": feed, **self._bars.streams}.items()
+                for status in _followers(stream, name)
             ],
         )
         if recorder.last_at is not None:
             status.data_age_seconds = time.monotonic() - recorder.last_at
         return status
+
+
+def _followers(feed: Shown, stream: str) -> Iterator[pb.FollowerStatus]:
+    for one in feed.followers.values():
+        yield pb.FollowerStatus(
+            peer=one.peer, sent=one.sent, dropped=one.dropped, gaps=one.gaps, lag=one.lag, stream=stream
+        )

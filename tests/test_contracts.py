@@ -25,11 +25,11 @@ GENERATED = "arbig/*/v1/*_pb2*"
 PURE = (
     "arbig/calendar.py",
     "arbig/instrument.py",
+    "arbig/pages.py",
     "arbig/sessions.py",
     *(f"market_svc/{name}.py" for name in ("bars", "depth", "status", "timetable")),
     *(f"trade_svc/{name}.py" for name in ("closing", "conduct", "desk", "intents", "money", "orders", "portfolio")),
     *(f"trade_svc/{name}.py" for name in ("positions", "reconcile", "reports", "risk", "terms", "trader", "trading")),
-    "store_svc/pages.py",
     "web_bridge/encode.py",
     "web_bridge/kept.py",
     "web_bridge/protocol.py",
