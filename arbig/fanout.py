@@ -64,7 +64,7 @@ class Shown:
 
     @property
     def oldest(self) -> int:
-        """The place before the oldest event that a follower can have."""
+        """The place behind which nothing is lost to a follower."""
         return 0
 
     def show(self, seq: int) -> None:
@@ -240,10 +240,9 @@ class Position:
         """Give what follows the position, and step behind it; None if there is nothing for this follower."""
         raise NotImplementedError
 
-    @property
-    def _floor(self) -> int:
-        """The oldest place from which nothing is lost."""
-        return self._feed.oldest
+    def _reach(self) -> tuple[int, int]:
+        """Give the place behind which all begins that there is, and the one behind which nothing is lost."""
+        return self._feed.oldest, self._feed.oldest
 
     def _why_lost(self) -> str:
         return f"older than the {self._feed.shown - self._feed.oldest} events kept"
@@ -251,14 +250,14 @@ class Position:
     def _resume(self, after: Cursor) -> Gap | None:
         """Take the position of `after`, or the oldest place there is, and say if that leaves a hole."""
         feed = self._feed
-        self.position = self._floor
+        self.position, oldest = self._reach()
         if after.epoch == 0:
             return None
         if after.epoch != feed.epoch:
             return self._gap(after, f"the stream began anew: epoch {feed.epoch}, not {after.epoch}")
         if after.seq > feed.shown:
             raise OutOfRange(f"cursor {after.seq} lies ahead of the stream, which is at {feed.shown}", "CURSOR_AHEAD")
-        if after.seq < self.position:
+        if after.seq < oldest:
             return self._gap(after, self._why_lost())
         self.position = after.seq
         return None
@@ -299,10 +298,9 @@ class Follower(Position):
         self._counted = self._total()
         return super()._resume(after)
 
-    @property
-    def _floor(self) -> int:
+    def _reach(self) -> tuple[int, int]:
         # The newest of a key may be older than the ring.
-        return 0 if self._latest else self._feed.oldest
+        return (0, 0) if self._latest else super()._reach()
 
     async def _next(self) -> Batch | None:
         return self._conflated() if self._latest else await self._every()

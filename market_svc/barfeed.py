@@ -59,8 +59,13 @@ class Build(Shown):
 
     @property
     def oldest(self) -> int:
-        """The place after which no change is lost."""
+        """The place behind which no change is lost."""
         return self._start
+
+    @property
+    def first(self) -> int:
+        """The place before the first change that is held: it may be older, where days come in turns."""
+        return self._log[0].seq - 1 if self._log else self._start
 
     @property
     def trading_day(self) -> str:
@@ -127,43 +132,54 @@ class BarFollower(Position):
     def __init__(self, build: Build, peer: str, symbols: Iterable[str]) -> None:
         super().__init__(build, peer)
         self._symbols = frozenset(symbols)
+        # What was dropped before this place is no news.
+        self._told = build.oldest
 
     def _begin(self, _: Callable[[], list[bytes]] | None) -> Iterator[Batch]:
-        build = self._feed
-        self.position, day = build.shown, build.trading_day
-        changes = [one for one in self._wanted(build.since(build.oldest)) if one.name.trading_day == day]
-        end = self._cursor()
-        while changes:
-            now, changes = _cut(changes)
-            yield self._batch(now, now[-1].seq)
-        yield Batch([], None, end)
+        build, more = self._feed, True
+        end, day = build.shown, build.trading_day
+        self.position = build.first
+        while more:
+            changes = (one for one in self._changes() if one.seq <= end and one.name.trading_day == day)
+            now, more = _first(changes)
+            self.position = now[-1].seq if more else end
+            if now:
+                yield self._batch(now)
+        yield Batch([], None, self._cursor())
+
+    def _reach(self) -> tuple[int, int]:
+        return self._feed.first, self._feed.oldest
 
     def _why_lost(self) -> str:
         return f"older than the bars of {KEPT_DAYS} trading days that are kept: ListBars has them"
 
     async def _next(self) -> Batch | None:
         build = self._feed
-        if self.position < build.oldest:
-            lost, self.position = self._cursor(), build.oldest
+        if self.position < build.oldest != self._told:
+            self._told = build.oldest
+            lost, self.position = self._cursor(), build.first
             return self._declare(self._gap(lost, self._why_lost()))
-        now, later = _cut(list(islice(self._wanted(build.since(self.position)), 2 * BATCH)))
-        self.position = now[-1].seq if later else build.shown
-        return self._batch(now, self.position) if now else None
+        now, more = _first(self._changes())
+        self.position = now[-1].seq if more else build.shown
+        return self._batch(now) if now else None
 
-    def _wanted(self, changes: Iterator[Changed]) -> Iterator[Changed]:
+    def _changes(self) -> Iterator[Changed]:
+        changes = self._feed.since(self.position)
         return (one for one in changes if not self._symbols or one.name.symbol in self._symbols)
 
-    def _batch(self, changes: list[Changed], seq: int) -> Batch:
+    def _batch(self, changes: list[Changed]) -> Batch:
         self.sent += len(changes)
-        return Batch([one.data for one in changes], None, Cursor(epoch=self._feed.epoch, seq=seq))
+        return Batch([one.data for one in changes], None, self._cursor())
 
 
-def _cut(changes: list[Changed]) -> tuple[list[Changed], list[Changed]]:
-    """Give the first message of changes, and the rest: a cursor cannot stand between two changes of one tick."""
-    end = BATCH
-    while end < len(changes) and changes[end].seq == changes[end - 1].seq:
-        end += 1
-    return changes[:end], changes[end:]
+def _first(changes: Iterator[Changed]) -> tuple[list[Changed], bool]:
+    """Give what goes into one message, and whether there is more: no cursor stands between two changes of one tick."""
+    first = list(islice(changes, BATCH))
+    for one in changes:
+        if one.seq != first[-1].seq:
+            return first, True
+        first.append(one)
+    return first, False
 
 
 class BarFeeds:
