@@ -83,9 +83,11 @@ class FakeMarket:
             async for batch in follower.batches(after):
                 yield batch.response(bars_pb2.SubscribeBarsResponse)
 
-    async def ListBars(self, _: Any, __: Context) -> bars_pb2.ListBarsResponse:  # noqa: N802
-        """Have none."""
-        return bars_pb2.ListBarsResponse()
+    def __getattr__(self, name: str) -> Any:
+        """Have no other method."""
+        if name[0].isupper():
+            return _not_here
+        raise AttributeError(name)
 
     async def GetSnapshot(self, _: Any, __: Context) -> market.GetSnapshotResponse:  # noqa: N802
         """Have none."""
