@@ -5,7 +5,7 @@ from functools import lru_cache
 from arbig.calendar import Calendar, Session, clock_second
 from arbig.instrument import product_of
 from arbig.sessions import place
-from market_svc.instruments import Instruments
+from market_svc.status import ExchangeStatus
 
 # Before a session an auction's last minute, in which it is matched.
 _MATCH = 60
@@ -19,20 +19,19 @@ class ExchangeHours:
     hours says so at other times, and that holds until the next word.
     """
 
-    def __init__(self, calendar: Calendar, instruments: Instruments) -> None:
+    def __init__(self, calendar: Calendar, status: ExchangeStatus) -> None:
         self._calendar = calendar
-        self._instruments = instruments
+        self._status = status
 
     @property
     def changes(self) -> int:
         """How often the exchange has told another status so far."""
-        return self._instruments.status.changes
+        return self._status.changes
 
     def is_open(self, symbol: str, trading_day: str, second: int) -> bool:
         """Whether a second since 1970 lies in a session or an auction of a trading day, its last second included."""
-        known = self._instruments.by_symbol.get(symbol)
-        sessions = self._calendar.sessions(known.product if known else product_of(symbol), trading_day)
-        told = self._instruments.status.told_at(symbol, clock_second(second))
+        sessions = self._calendar.sessions(product_of(symbol), trading_day)
+        told = self._status.told_at(symbol, clock_second(second))
         if told is not None and _changes(sessions).get(told.place) is not told.trades:
             return told.trades
         return any((one.begin if one.auction is None else one.auction) <= second <= one.end for one in sessions)

@@ -2,23 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import chain
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from arbig import holidays
-from arbig.calendar import Calendar
+from arbig.calendar import Calendar, Session
 from arbig.config import Settings
 from arbig.fanout import Feed
 from arbig.follow import Link
+from arbig.instrument import product_of
 from arbig.market.v1.market_pb2 import Tick
 from arbig.server import serve, watch_health
 from market_svc import config_keeper
+from market_svc.barfeed import open_bars
 from market_svc.config_keeper import ConfigKeeper
 from market_svc.depth import TickMaker
 from market_svc.gateway import Gateway, open_gateway
+from market_svc.history import BarHistory
 from market_svc.hours import ExchangeHours
 from market_svc.instruments import Instruments
 from market_svc.market_config import Known
@@ -80,16 +83,23 @@ async def run(settings: Settings) -> None:
     # Ticks do not stop where the holidays of a year are not known yet.
     calendar = Calendar(holidays.Assumed(known_holidays))
     instruments = Instruments(directory / "instruments.pb")
+
+    def hours(symbol: str, trading_day: str) -> Sequence[Session]:
+        return calendar.sessions(product_of(symbol), trading_day)
+
     with closing(Tape(directory / "tape", now_ms=time.time_ns() // 1_000_000)) as tape:
         # In simulation the exchange has a clock of its own.
-        quality = Quality(ExchangeHours(calendar, instruments), clock=time.time if settings.mode == "live" else None)
+        quality = Quality(ExchangeHours(calendar, instruments.status), time.time if settings.mode == "live" else None)
         feed = recall(tape, settings.market.ring, quality.recall)
         recorder = Recorder(feed, tape, TickMaker(instruments.by_symbol, calendar), quality)
         recorder.link_lost()  # nobody knows yet whether what was recalled is still so
         config = open_config(
             settings, lambda: Known(instruments.by_symbol, recorder.trading_day), last_day=newest_day(feed)
         )
-        async with open_gateway(settings, recorder.record, recorder.flush, recorder.link_lost) as gateway:
+        async with (
+            open_bars(feed, tape, hours) as bars,
+            open_gateway(settings, recorder.record, recorder.flush, recorder.link_lost) as gateway,
+        ):
             subscriptions = Subscriptions(gateway, config, instruments)
             links = Link("instruments of the trade service"), Link("positions of the trade service")
             service = MarketService(
@@ -98,6 +108,8 @@ async def run(settings: Settings) -> None:
                 gateway,
                 instruments,
                 calendar=Calendar(known_holidays),
+                bars=bars,
+                history=BarHistory(tape, hours, settings.address("store")),
                 config=config,
                 links=links,
             )

@@ -5,16 +5,19 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 from arbig.calendar import Calendar
 from arbig.errors import NotFound
-from arbig.fanout import Feed
+from arbig.fanout import Feed, Shown
 from arbig.follow import Link
 from arbig.instrument import check_symbol
-from arbig.market.v1 import config_pb2
+from arbig.market.v1 import bars_pb2, config_pb2
 from arbig.market.v1 import market_pb2 as pb
 from arbig.server import Context
 from arbig.stream.v1.stream_pb2 import Cursor
 from market_svc import timetable
+from market_svc.barfeed import BarFeeds
+from market_svc.bars import check_period
 from market_svc.config_keeper import ConfigKeeper
 from market_svc.gateway import Gateway
+from market_svc.history import BarHistory
 from market_svc.instruments import Instruments
 from market_svc.recorder import Recorder
 from market_svc.reel import payload
@@ -33,6 +36,8 @@ class MarketService:
         instruments: Instruments,
         *,
         calendar: Calendar,
+        bars: BarFeeds,
+        history: BarHistory,
         config: ConfigKeeper,
         links: Sequence[Link],
     ) -> None:
@@ -43,6 +48,8 @@ class MarketService:
         self._calendar = calendar
         self._config = config
         self._links = links
+        self._bars = bars
+        self._history = history
 
     async def SubscribeTicks(  # noqa: N802 - the contract's name
         self, request: pb.SubscribeTicksRequest, context: Context
@@ -81,6 +88,22 @@ class MarketService:
         if instrument is None:
             raise NotFound(f"{request.symbol} is no instrument", "UNKNOWN_SYMBOL", "symbol")
         return pb.GetInstrumentResponse(instrument=instrument)
+
+    async def SubscribeBars(  # noqa: N802
+        self, request: bars_pb2.SubscribeBarsRequest, context: Context
+    ) -> AsyncIterator[bytes]:
+        """Follow the bars of one period; each state of a bar was encoded once for all followers."""
+        symbols = [check_symbol(symbol, "symbols") for symbol in request.symbols]
+        after = request.after if request.HasField("after") else None
+        async with self._bars.follower(context.peer(), check_period(request.period), symbols) as follower:
+            async for batch in follower.batches(after):
+                yield batch.response(bars_pb2.SubscribeBarsResponse)
+
+    async def ListBars(  # noqa: N802
+        self, request: bars_pb2.ListBarsRequest, context: Context
+    ) -> bars_pb2.ListBarsResponse:
+        """Give the bars of past days."""
+        return await self._history.page(request)
 
     async def GetCalendar(  # noqa: N802
         self, request: pb.GetCalendarRequest, context: Context
@@ -124,7 +147,11 @@ class MarketService:
             trading_day=recorder.trading_day,
             subscribed=sorted(self._gateway.subscribed),
             rejected=recorder.rejected,
-            followers=[*_followers(feed, "ticks"), *_followers(self._config.feed, "config")],
+            followers=[
+                status
+                for name, stream in {"ticks": feed, "config": self._config.feed, **self._bars.streams}.items()
+                for status in _followers(stream, name)
+            ],
             config_error=self._config.error,
             trade_reason=next(filter(None, (link.reason for link in self._links)), ""),
         )
@@ -133,7 +160,7 @@ class MarketService:
         return status
 
 
-def _followers(feed: Feed, stream: str) -> Iterator[pb.FollowerStatus]:
+def _followers(feed: Shown, stream: str) -> Iterator[pb.FollowerStatus]:
     for one in feed.followers.values():
         yield pb.FollowerStatus(
             peer=one.peer, sent=one.sent, dropped=one.dropped, gaps=one.gaps, lag=one.lag, stream=stream

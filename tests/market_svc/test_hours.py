@@ -1,13 +1,11 @@
 """Whether the exchange trades at a second: by the timetable, and by what the exchange itself says."""
 
-from pathlib import Path
-
 import pytest
 
 from arbig.calendar import Calendar, NoHolidays, exchange_second
 from arbig.market.v1 import market_pb2 as pb
 from market_svc.hours import ExchangeHours
-from market_svc.instruments import Instruments
+from market_svc.status import ExchangeStatus
 
 DAY = "20261126"
 
@@ -15,13 +13,13 @@ DAY = "20261126"
 class Exchange:
     """Gold's hours on a Thursday, and what the exchange says of them."""
 
-    def __init__(self, directory: Path) -> None:
-        self._instruments = Instruments(directory / "instruments.pb")
-        self._hours = ExchangeHours(Calendar(NoHolidays()), self._instruments)
+    def __init__(self) -> None:
+        self._status = ExchangeStatus()
+        self._hours = ExchangeHours(Calendar(NoHolidays()), self._status)
 
     def says(self, since: str, status: pb.InstrumentStatus.ValueType) -> None:
         """Tell a status."""
-        self._instruments.status.note([pb.Instrument(symbol="au2604", product="au", status=status, status_since=since)])
+        self._status.note([pb.Instrument(symbol="au2604", product="au", status=status, status_since=since)])
 
     def is_open(self, clock: str) -> bool:
         """Whether it trades at a time of the trading day."""
@@ -32,9 +30,9 @@ class Exchange:
 
 
 @pytest.fixture
-def exchange(tmp_path: Path) -> Exchange:
+def exchange() -> Exchange:
     """Give one that has said nothing yet."""
-    return Exchange(tmp_path)
+    return Exchange()
 
 
 @pytest.mark.parametrize(
@@ -69,9 +67,9 @@ def test_an_exchange_that_keeps_other_hours_wins(exchange: Exchange) -> None:
     assert not exchange.is_open("21:39:59")
 
 
-def test_a_product_that_nobody_knows_is_traded_by_day(tmp_path: Path) -> None:
+def test_a_product_that_nobody_knows_is_traded_by_day() -> None:
     """Its symbol tells the product while the trade service does not."""
-    hours = ExchangeHours(Calendar(NoHolidays()), Instruments(tmp_path / "instruments.pb"))
+    hours = ExchangeHours(Calendar(NoHolidays()), ExchangeStatus())
     night, day = exchange_second("20261125", "21:30:00"), exchange_second(DAY, "09:30:00")
     assert night
     assert day

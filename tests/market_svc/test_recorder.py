@@ -11,11 +11,11 @@ from arbig.market.v1.market_pb2 import Tick, TickFlag
 from market_svc.depth import TickMaker
 from market_svc.gateway import Raw
 from market_svc.hours import ExchangeHours
-from market_svc.instruments import Instruments
 from market_svc.main import recall
 from market_svc.quality import Quality
 from market_svc.recorder import Recorder
 from market_svc.reel import payload
+from market_svc.status import ExchangeStatus
 from market_svc.tape import Tape
 from tests.market_svc.test_depth import CALENDAR, raw
 
@@ -34,7 +34,7 @@ class FullDisk:
 def begun(directory: Path) -> tuple[Recorder, Feed, Any]:
     """Begin as the service does, with a small ring."""
     tape = Tape(directory, 1000)
-    quality = Quality(ExchangeHours(CALENDAR, Instruments(directory / "instruments.pb")))
+    quality = Quality(ExchangeHours(CALENDAR, ExchangeStatus()))
     feed = recall(tape, 64, quality.recall)
     return Recorder(feed, tape, TickMaker({}, CALENDAR), quality), feed, tape
 

@@ -24,6 +24,16 @@ export interface Tick {
   askVolumes: number[];
 }
 
+export interface Bar {
+  symbol: string;
+  beginTime: number;
+  open: number;
+  high: number;
+  low: number;
+  close: number;
+  volume: number;
+}
+
 export interface Instrument {
   symbol: string;
   multiplier: number;
