@@ -33,6 +33,7 @@ const WORDS = {
   linkTrade: ["Trade", "交易"],
   LONG: ["Long", "多"],
   main: ["main", "主力"],
+  stale: ["stale", "失效"],
   margin: ["Margin", "保证金"],
   noOrders: ["No orders today", "今日无委托"],
   noPositions: ["No positions", "无持仓"],

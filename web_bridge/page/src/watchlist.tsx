@@ -51,6 +51,7 @@ function Row({ symbol }: { symbol: string }) {
     >
       <td class="text symbol">
         {symbol}
+        {tick.flags.includes("STALE") && <small class="stale">{t("stale")}</small>}
         {symbol === mainContract.value && <small data-testid="main-contract">{t("main")}</small>}
       </td>
       <td class={`last ${tone}`} data-testid={`last-${symbol}`}>

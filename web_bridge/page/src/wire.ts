@@ -22,6 +22,7 @@ export interface Tick {
   bidVolumes: number[];
   askPrices: number[];
   askVolumes: number[];
+  flags: string[];
 }
 
 export interface Bar {
