@@ -115,7 +115,7 @@ def check_layout(client: Client) -> None:
 async def open_gateway(
     settings: Settings, on_depth: Callable[[Raw], None], on_batch: Callable[[], None], on_lost: Callable[[], None]
 ) -> AsyncIterator[Gateway]:
-    """Connect to the market front; `on_depth` gets each snapshot, `on_batch` follows each burst.
+    """Connect to the market front, for `run` to log in; `on_depth` gets each snapshot, `on_batch` follows each burst.
 
     `on_lost` hears that the link broke.
     """
@@ -140,9 +140,4 @@ async def open_gateway(
     ) as client:
         check_layout(client)
         user = {"BrokerID": settings.ctp.broker_id, "UserID": settings.ctp.account_id}
-        gateway = Gateway(client, user, on_lost)
-        running = asyncio.create_task(gateway.run())
-        try:
-            yield gateway
-        finally:
-            running.cancel()
+        yield Gateway(client, user, on_lost)

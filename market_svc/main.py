@@ -76,6 +76,18 @@ def why_not_ready(gateway: Gateway) -> str:
     return gateway.reason or ("" if gateway.subscribed else "nothing is subscribed yet")
 
 
+def open_recorder(
+    settings: Settings, tape: Tape, calendar: Calendar, instruments: Instruments
+) -> tuple[Feed, Recorder]:
+    """Recall the feed, and make what records its next ticks."""
+    # In simulation the exchange has a clock of its own.
+    quality = Quality(ExchangeHours(calendar, instruments.status), time.time if settings.mode == "live" else None)
+    feed = recall(tape, settings.market.ring, quality.recall)
+    recorder = Recorder(feed, tape, TickMaker(instruments.by_symbol, calendar), quality)
+    recorder.link_lost()  # nobody knows yet whether what was recalled is still so
+    return feed, recorder
+
+
 async def run(settings: Settings) -> None:
     """Run until cancelled."""
     directory = settings.directory("market")
@@ -88,11 +100,7 @@ async def run(settings: Settings) -> None:
         return calendar.sessions(product_of(symbol), trading_day)
 
     with closing(Tape(directory / "tape", now_ms=time.time_ns() // 1_000_000)) as tape:
-        # In simulation the exchange has a clock of its own.
-        quality = Quality(ExchangeHours(calendar, instruments.status), time.time if settings.mode == "live" else None)
-        feed = recall(tape, settings.market.ring, quality.recall)
-        recorder = Recorder(feed, tape, TickMaker(instruments.by_symbol, calendar), quality)
-        recorder.link_lost()  # nobody knows yet whether what was recalled is still so
+        feed, recorder = open_recorder(settings, tape, calendar, instruments)
         config = open_config(
             settings, lambda: Known(instruments.by_symbol, recorder.trading_day), last_day=newest_day(feed)
         )
@@ -113,8 +121,9 @@ async def run(settings: Settings) -> None:
                 config=config,
                 links=links,
             )
+            trade = settings.address("trade")
             async with serve(settings.address("market"), [(NAME, service)]) as set_health, asyncio.TaskGroup() as tasks:
-                trade = settings.address("trade")
+                tasks.create_task(gateway.run())
                 tasks.create_task(instruments.run(trade, links[0], lambda _: subscriptions.refresh()))
                 tasks.create_task(subscriptions.follow_positions(trade, links[1]))
                 tasks.create_task(subscriptions.follow_config())
