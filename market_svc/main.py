@@ -84,7 +84,7 @@ def open_recorder(
     quality = Quality(ExchangeHours(calendar, instruments.status), time.time if settings.mode == "live" else None)
     feed = recall(tape, settings.market.ring, quality.recall)
     recorder = Recorder(feed, tape, TickMaker(instruments.by_symbol, calendar), quality)
-    recorder.link_lost()  # nobody knows yet whether what was recalled is still so
+    recorder.lose()  # nobody knows yet whether what was recalled is still so
     return feed, recorder
 
 
@@ -106,9 +106,9 @@ async def run(settings: Settings) -> None:
         )
         async with (
             open_bars(feed, tape, hours) as bars,
-            open_gateway(settings, recorder.record, recorder.flush, recorder.link_lost) as gateway,
+            open_gateway(settings, recorder.record, recorder.flush, recorder.lose) as gateway,
         ):
-            subscriptions = Subscriptions(gateway, config, instruments)
+            subscriptions = Subscriptions(gateway, config, instruments, recorder.lose)
             links = Link("instruments of the trade service"), Link("positions of the trade service")
             service = MarketService(
                 feed,

@@ -3,7 +3,7 @@
 Nothing is left out of the stream, so nothing is lost to a wrong judgement.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from arbig.market.v1.market_pb2 import Tick, TickFlag
@@ -69,21 +69,16 @@ class Quality:
             seen.moment = tick.time.seconds, tick.time.nanos
             seen.last = tick.SerializeToString()
 
-    def begin_anew(self) -> None:
-        """Take the next snapshot of every symbol as its first: the link to the exchange broke."""
-        self._newest = 0
-        for symbol in self._seen:
-            self.forget(symbol)
+    def lose(self, symbols: Iterable[str] | None = None) -> list[Tick]:
+        """Give the newest tick of each symbol, or of some, once more as STALE: its snapshots come no longer.
 
-    def forget(self, symbol: str) -> None:
-        """Take the next snapshot of a symbol as its first: it is not subscribed meanwhile."""
-        if seen := self._seen.get(symbol):
-            seen.fresh = seen.broken = True
-
-    def stale(self) -> list[Tick]:
-        """Give the newest tick of each symbol once more, to say that nobody should trade on it."""
+        The next one of it is a first one again. What says so already is not repeated.
+        """
+        if symbols is None:
+            self._newest = 0
         repeated = []
-        for seen in self._seen.values():
+        for seen in self._seen.values() if symbols is None else filter(None, map(self._seen.get, symbols)):
+            seen.fresh = seen.broken = True
             tick = Tick.FromString(seen.last)
             if STALE not in tick.flags:
                 tick.flags[:] = [STALE]

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from arbig.fanout import Feed, element
 from arbig.market.v1.market_pb2 import Tick
@@ -46,11 +46,10 @@ class Recorder:
             self._tape.append(tick.seq, tick.trading_day, data)
         self._feed.append(tick.symbol, data)
 
-    def link_lost(self) -> None:
-        """Say at once of every symbol that its newest tick is not the market any more."""
-        self._quality.begin_anew()
+    def lose(self, symbols: Iterable[str] | None = None) -> None:
+        """Say at once of every symbol, or of some, that its newest tick is not the market any more."""
         now_ns = time.time_ns()
-        for tick in self._quality.stale():
+        for tick in self._quality.lose(symbols):
             tick.seq = self._feed.head + 1
             tick.receive_time.FromNanoseconds(now_ns)
             self._append(tick, tick.SerializeToString())

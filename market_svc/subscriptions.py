@@ -1,6 +1,7 @@
 """What is subscribed at the exchange: what the configuration wants, and whatever is held."""
 
 import asyncio
+from collections.abc import Callable, Iterable
 
 import grpc
 
@@ -17,20 +18,28 @@ from market_svc.market_config import wanted
 
 
 class Subscriptions:
-    """Keeps the gateway's subscriptions what they must be."""
+    """Keeps the gateway's subscriptions what they must be; `on_ended` hears of those that ended."""
 
-    def __init__(self, gateway: Gateway, keeper: ConfigKeeper, instruments: Instruments) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        keeper: ConfigKeeper,
+        instruments: Instruments,
+        on_ended: Callable[[Iterable[str]], None],
+    ) -> None:
         self._gateway = gateway
         self._keeper = keeper
         self._instruments = instruments
+        self._on_ended = on_ended
         self._held = Held()
 
     def refresh(self) -> None:
         """Subscribe what is wanted; end what is not, once it is known what is held."""
         symbols = wanted(self._keeper.config, self._instruments.by_symbol, self._held.symbols)
         self._gateway.subscribe(symbols)
-        if self._held.known:
-            self._gateway.unsubscribe(self._gateway.subscribed - symbols)
+        if self._held.known and (ended := self._gateway.subscribed - symbols):
+            self._gateway.unsubscribe(ended)
+            self._on_ended(sorted(ended))
 
     async def follow_config(self) -> None:
         """Refresh after each change of the configuration, for ever."""

@@ -277,7 +277,10 @@ class MarketMachine(RuleBasedStateMachine):
     def _begin(self) -> None:
         gateway: Any = FakeGateway(self)
         instruments: Any = SimpleNamespace(by_symbol=INSTRUMENTS)
-        self.gateway, self.subscriptions = gateway, Subscriptions(gateway, self.desk.keeper, instruments)
+        self.gateway, self.subscriptions = (
+            gateway,
+            Subscriptions(gateway, self.desk.keeper, instruments, lambda _: None),
+        )
 
     def _tell(self, *events: trade.Event) -> None:
         held = self.subscriptions._held

@@ -137,7 +137,7 @@ def test_what_lies_far_behind_the_exchanges_clock_is_stale() -> None:
     flags(quality, tick(NOON, symbol="au2606"))
     assert flags(quality, tick(NOON - STALE_SECONDS, symbol="ag2606")) == ["FIRST_SNAPSHOT"]
     assert flags(quality, tick(NOON - STALE_SECONDS - 1, symbol="ag2607")) == ["FIRST_SNAPSHOT", "STALE"]
-    quality.begin_anew()
+    quality.lose()
     assert flags(quality, tick(NOON - 500, symbol="ag2608")) == ["FIRST_SNAPSHOT"]
     live = begun(clock=lambda: NOON + STALE_SECONDS)
     assert flags(live, tick()) == []
@@ -148,16 +148,22 @@ def test_a_broken_link_makes_everything_stale_and_the_next_ticks_gaps() -> None:
     """Once: a link that stays broken says nothing new."""
     quality = begun()
     flags(quality, tick(symbol="au2606"))
-    quality.begin_anew()
-    stale = quality.stale()
-    assert [(one.symbol, list(one.flags)) for one in stale] == [
+    assert [(one.symbol, list(one.flags)) for one in quality.lose()] == [
         (symbol, [TickFlag.TICK_FLAG_STALE]) for symbol in ("au2604", "au2606")
     ]
-    quality.begin_anew()
-    assert quality.stale() == []
+    assert quality.lose() == []
     assert flags(quality, tick(NOON + 1)) == ["FIRST_SNAPSHOT", "GAP"]
     assert flags(quality, tick(NOON + 2)) == []
-    assert [one.symbol for one in quality.stale()] == ["au2604"]
+    assert [one.symbol for one in quality.lose()] == ["au2604"]
+
+
+def test_what_is_subscribed_no_longer_is_stale_and_no_other() -> None:
+    """Nothing more comes of it, until it is subscribed again."""
+    quality = begun()
+    flags(quality, tick(symbol="au2606"))
+    assert [one.symbol for one in quality.lose(["au2604", "never heard of"])] == ["au2604"]
+    assert flags(quality, tick(NOON + 1, symbol="au2606")) == []
+    assert flags(quality, tick(NOON + 1)) == ["FIRST_SNAPSHOT", "GAP"]
 
 
 def test_a_restart_knows_what_was() -> None:

@@ -71,11 +71,11 @@ def test_a_broken_link_is_told_at_once_and_the_next_tick_is_a_gap(tmp_path: Path
     recorder, feed, _ = begun(tmp_path)
     record(recorder, raw(), raw(InstrumentID=b"au2606"))
     recorder.flush()
-    recorder.link_lost()
+    recorder.lose()
     assert told(feed, 2) == [(3, "au2604", ["STALE"]), (4, "au2606", ["STALE"])]
     record(recorder, raw(Volume=5))
     recorder.flush()
     assert told(feed, 4) == [(5, "au2604", ["FIRST_SNAPSHOT", "GAP"])]
     again, feed, _ = begun(tmp_path)
-    again.link_lost()
+    again.lose()
     assert told(feed, 5) == [(6, "au2604", ["STALE"])]

@@ -142,7 +142,8 @@ async def ticks_come(services: Clients, symbol: str) -> bool:
     request = market_pb2.GetSnapshotRequest(symbols=[symbol])
 
     async def newest() -> int:
-        return sum(one.seq for one in (await services.market.GetSnapshot(request, timeout=5)).ticks)
+        ticks = (await services.market.GetSnapshot(request, timeout=5)).ticks
+        return sum(one.seq for one in ticks if market_pb2.TICK_FLAG_STALE not in one.flags)
 
     before = await newest()
 
