@@ -58,6 +58,11 @@ def exchange_time(day: str, clock: str, milliseconds: int = 0) -> Timestamp | No
     return None if second is None else Timestamp(seconds=second, nanos=milliseconds % 1000 * 1_000_000)
 
 
+def clock_second(instant: int) -> int:
+    """Give the second of Shanghai's day at an instant, in seconds since 1970."""
+    return (instant + _OFFSET) % 86_400
+
+
 def is_day(day: str) -> bool:
     """Whether this is a day YYYYMMDD."""
     return _midnight(day) is not None

@@ -12,6 +12,7 @@ cursor 4.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar, cast
 
 from google.protobuf.message import Message
@@ -25,15 +26,19 @@ BATCH = 1_000
 _ITEM_TAG = b"\x0a"  # field 1, length-delimited
 
 
-def element(payload: bytes) -> bytes:
-    """Encode a serialised message as one element of field 1."""
-    size = len(payload)
+@lru_cache(maxsize=4_096)
+def _head(size: int) -> bytes:
     length = bytearray()
     while size > 0x7F:
         length.append(size & 0x7F | 0x80)
         size >>= 7
     length.append(size)
-    return _ITEM_TAG + length + payload
+    return _ITEM_TAG + length
+
+
+def element(payload: bytes) -> bytes:
+    """Encode a serialised message as one element of field 1."""
+    return _head(len(payload)) + payload
 
 
 class Kept(NamedTuple):

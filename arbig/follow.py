@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 # A stream that is silent for longer than three heartbeats is broken, whatever TCP says.
 SILENCE_SECONDS = 3 * HEARTBEAT_SECONDS
+SILENT, ENDED = f"silent for {SILENCE_SECONDS:g} s", "the service ended the stream"
 FIRST_BACKOFF, LAST_BACKOFF = 0.1, 2.0
 
 # What another try can mend; everything else is the follower's own mistake.
@@ -59,31 +60,52 @@ class Link:
         self.reason = f"{self.name}: {why}"
 
 
+class Journey:
+    """Where a follower stands, and how it goes on: the same with asyncio and without."""
+
+    def __init__(self, request: Message, link: Link) -> None:
+        self.request: Any = type(request)()
+        self.request.CopyFrom(request)
+        self._link = link
+        self._backoff = FIRST_BACKOFF
+
+    def heard(self, reply: _Response) -> None:
+        """Stand behind a response that came."""
+        self._link.is_up()
+        self._backoff = FIRST_BACKOFF
+        self.request.after.CopyFrom(reply.cursor)
+
+    def broke(self, why: str) -> float:
+        """Note that the stream broke; give the seconds until the next try."""
+        self._link.is_down(why)
+        backoff, self._backoff = self._backoff, min(2 * self._backoff, LAST_BACKOFF)
+        return backoff
+
+    def failed(self, error: grpc.RpcError) -> float:
+        """Give the seconds until the next try; raises the error if another try cannot mend it."""
+        if error.code() not in _TRANSIENT:
+            raise error
+        return self.broke(error.details() or error.code().name)
+
+
 async def follow(method: Any, request: Message, response: type[R], link: Link) -> AsyncGenerator[R, None]:
     """Yield each `response` of the Subscribe `method`, reconnecting with the last cursor.
 
     `request.after` says where to begin, as in the contract. Raises grpc.aio.AioRpcError for what
     another try cannot mend, such as a cursor ahead of the stream.
     """
-    current: Any = type(request)()
-    current.CopyFrom(request)
-    backoff = FIRST_BACKOFF
+    journey = Journey(request, link)
     while True:
         try:
-            async for reply in _messages(method(current), response):
-                link.is_up()
-                backoff = FIRST_BACKOFF
-                current.after.CopyFrom(reply.cursor)
+            async for reply in _messages(method(journey.request), response):
+                journey.heard(reply)
                 yield reply
-            link.is_down("the service ended the stream")
+            backoff = journey.broke(ENDED)
         except TimeoutError:
-            link.is_down(f"silent for {SILENCE_SECONDS:g} s")
+            backoff = journey.broke(SILENT)
         except grpc.aio.AioRpcError as error:
-            if error.code() not in _TRANSIENT:
-                raise
-            link.is_down(error.details() or error.code().name)
+            backoff = journey.failed(error)
         await asyncio.sleep(backoff)
-        backoff = min(2 * backoff, LAST_BACKOFF)
 
 
 async def _messages(call: Any, _: type[R]) -> AsyncIterator[R]:

@@ -18,12 +18,11 @@ log = logging.getLogger(__name__)
 
 
 class Instruments:
-    """The instruments by symbol, the exchange of each, and the status of what was heard since the start."""
+    """The instruments by symbol, and the status of what was heard since the start."""
 
     def __init__(self, cache: Path) -> None:
         """Begin with what `cache` remembers."""
         self.by_symbol: dict[str, Instrument] = {}
-        self.exchanges: dict[str, str] = {}
         # Not from the cache: a status is of its day.
         self.status = ExchangeStatus()
         self._cache = cache
@@ -34,7 +33,6 @@ class Instruments:
     def _note(self, instruments: Iterable[Instrument]) -> None:
         for instrument in instruments:
             self.by_symbol[instrument.symbol] = instrument
-            self.exchanges[instrument.symbol] = instrument.exchange
 
     def listed(self, product: str = "") -> list[Instrument]:
         """Give the instruments, all or of one product, in order of their symbols."""

@@ -1,19 +1,21 @@
 """MarketService: the contract in protos/arbig/market/v1, answered from the feed and the instruments."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 from arbig.calendar import Calendar
 from arbig.errors import NotFound
 from arbig.fanout import Feed, Shown
+from arbig.follow import Link
 from arbig.instrument import check_symbol
-from arbig.market.v1 import bars_pb2
+from arbig.market.v1 import bars_pb2, config_pb2
 from arbig.market.v1 import market_pb2 as pb
 from arbig.server import Context
 from arbig.stream.v1.stream_pb2 import Cursor
 from market_svc import timetable
 from market_svc.barfeed import BarFeeds
 from market_svc.bars import check_period
+from market_svc.config_keeper import ConfigKeeper
 from market_svc.gateway import Gateway
 from market_svc.history import BarHistory
 from market_svc.instruments import Instruments
@@ -32,16 +34,20 @@ class MarketService:
         recorder: Recorder,
         gateway: Gateway,
         instruments: Instruments,
-        calendar: Calendar,
         *,
+        calendar: Calendar,
         bars: BarFeeds,
         history: BarHistory,
+        config: ConfigKeeper,
+        links: Sequence[Link],
     ) -> None:
         self._feed = feed
         self._recorder = recorder
         self._gateway = gateway
         self._instruments = instruments
         self._calendar = calendar
+        self._config = config
+        self._links = links
         self._bars = bars
         self._history = history
 
@@ -106,6 +112,27 @@ class MarketService:
         known = self._instruments
         return timetable.answer(request, self._calendar, known.by_symbol, known.status.newest, time.time())
 
+    async def GetMarketConfig(  # noqa: N802
+        self, request: config_pb2.GetMarketConfigRequest, context: Context
+    ) -> config_pb2.GetMarketConfigResponse:
+        """Give what this mesh trades."""
+        return config_pb2.GetMarketConfigResponse(config=self._config.config, cursor=self._config.feed.cursor)
+
+    async def UpdateMarketConfig(  # noqa: N802
+        self, request: config_pb2.UpdateMarketConfigRequest, context: Context
+    ) -> config_pb2.UpdateMarketConfigResponse:
+        """Change it, in the file first."""
+        return config_pb2.UpdateMarketConfigResponse(config=self._config.update(request))
+
+    async def WatchMarketConfig(  # noqa: N802
+        self, request: config_pb2.WatchMarketConfigRequest, context: Context
+    ) -> AsyncIterator[bytes]:
+        """Follow its changes."""
+        after = request.after if request.HasField("after") else None
+        with self._config.feed.follower(context.peer()) as follower:
+            async for batch in follower.batches(after):
+                yield batch.response(config_pb2.WatchMarketConfigResponse)
+
     async def GetStatus(  # noqa: N802
         self, request: pb.GetStatusRequest, context: Context
     ) -> pb.GetStatusResponse:
@@ -122,9 +149,11 @@ class MarketService:
             rejected=recorder.rejected,
             followers=[
                 status
-                for name, stream in {"ticks": feed, **self._bars.streams}.items()
+                for name, stream in {"ticks": feed, "config": self._config.feed, **self._bars.streams}.items()
                 for status in _followers(stream, name)
             ],
+            config_error=self._config.error,
+            trade_reason=next(filter(None, (link.reason for link in self._links)), ""),
         )
         if recorder.last_at is not None:
             status.data_age_seconds = time.monotonic() - recorder.last_at

@@ -20,17 +20,23 @@ _TRADING = frozenset(
 )
 
 
-class _Since(NamedTuple):
+class Told(NamedTuple):
+    """What the exchange said: from a place in the trading day's clock on, whether it trades."""
+
     place: int
     trades: bool
 
 
 class ExchangeStatus:
-    """What was heard from the exchange; `newest` has the status of each symbol and of each product."""
+    """What was heard from the exchange; `newest` has the status of each symbol and of each product.
+
+    `changes` counts what was heard.
+    """
 
     def __init__(self) -> None:
         self.newest: dict[str, pb.InstrumentStatus.ValueType] = {}
-        self._heard: dict[str, list[_Since]] = {}
+        self.changes = 0
+        self._heard: dict[str, list[Told]] = {}
 
     def note(self, instruments: Iterable[pb.Instrument]) -> None:
         """Take in what instruments are doing now."""
@@ -40,26 +46,27 @@ class ExchangeStatus:
                 self._note(one.symbol, place(second_of_day(one.status_since)), one.status)
 
     def _note(self, symbol: str, since: int, status: pb.InstrumentStatus.ValueType) -> None:
+        self.changes += 1
         heard = self._heard.setdefault(symbol, [])
         # A new day begins, or this one is told again from its beginning, as at each login.
         if heard and since < heard[-1].place:
             heard.clear()
         if heard and since == heard[-1].place:
             heard.pop()
-        heard.append(_Since(since, status in _TRADING))
+        heard.append(Told(since, status in _TRADING))
         if status == pb.INSTRUMENT_STATUS_CLOSED:
             # Of the day that is over only its last second is still asked about; the next one is yet to be told.
             del heard[:-2]
 
-    def trades_at(self, symbol: str, clock_seconds: int) -> bool | None:
-        """Whether an instrument trades at a second of the day; None where the exchange has not said.
+    def told_at(self, symbol: str, clock_seconds: int) -> Told | None:
+        """Give what the exchange said that holds at a second of the day; None where it has not said.
 
         The second in which trading ends is part of it: that snapshot shows the last trades.
         """
         asked = place(clock_seconds)
-        trades = None
+        told = None
         for since in self._heard.get(symbol, ()):
             if asked < since.place or (asked == since.place and not since.trades):
                 break
-            trades = since.trades
-        return trades
+            told = since
+        return told

@@ -26,7 +26,8 @@ def heard(*statuses: tuple[str, str]) -> ExchangeStatus:
 
 
 def trades(exchange: ExchangeStatus, *times: str) -> list[bool | None]:
-    return [exchange.trades_at("au2604", second_of_day(time)) for time in times]
+    told = [exchange.told_at("au2604", second_of_day(time)) for time in times]
+    return [one.trades if one else None for one in told]
 
 
 def test_an_auction_trades_and_a_break_does_not() -> None:
@@ -46,7 +47,7 @@ def test_nothing_is_known_before_the_first_status() -> None:
     """Who began to listen at ten knows nothing of nine, and of other contracts nothing at all."""
     exchange = heard(("10:15:00", BREAK))
     assert trades(exchange, "09:00:00", "10:15:00", "10:20:00") == [None, None, False]
-    assert exchange.trades_at("rb2605", 0) is None
+    assert exchange.told_at("rb2605", 0) is None
     assert trades(ExchangeStatus(), "10:00:00") == [None]
 
 

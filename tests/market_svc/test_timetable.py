@@ -113,7 +113,8 @@ def service(directory: Path) -> MarketService:
     )
     cache.write_bytes(pb.ListInstrumentsResponse(instruments=[known]).SerializeToString())
     nothing: Any = None
-    return MarketService(nothing, nothing, nothing, Instruments(cache), CALENDAR, bars=nothing, history=nothing)
+    others: dict[str, Any] = dict.fromkeys(("bars", "history", "config"), nothing)
+    return MarketService(nothing, nothing, nothing, Instruments(cache), calendar=CALENDAR, links=[], **others)
 
 
 async def test_an_instrument_is_told_as_it_was_last_reported(tmp_path: Path) -> None:

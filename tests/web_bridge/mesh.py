@@ -9,6 +9,7 @@ from typing import Any
 from arbig.errors import InvalidField, NotFound, Refused
 from arbig.fanout import Feed, element
 from arbig.market.v1 import bars_pb2
+from arbig.market.v1 import config_pb2 as config
 from arbig.market.v1 import market_pb2 as market
 from arbig.server import Context
 from arbig.store.v1 import log_pb2, strategy_pb2
@@ -35,6 +36,15 @@ class FakeMarket:
     def __init__(self, ring: int = 100_000) -> None:
         self.feed = Feed(EPOCH, ring)
         self.bars = Feed(EPOCH, ring)
+        self.config = Feed(EPOCH, 100)
+
+    def main_contract(self, symbol: str) -> None:
+        """Make a contract the main one."""
+        one = config.MarketConfigChange(
+            seq=self.config.head + 1, config=config.MarketConfig(main_contract=symbol), changed=["main_contract"]
+        )
+        self.config.append("", element(one.SerializeToString()))
+        self.config.wake()
 
     def bar(self, symbol: str, begin: datetime, close: float, volume: int = 1) -> None:
         """Publish the newest state of a bar of a minute."""
@@ -75,6 +85,13 @@ class FakeMarket:
         with self.feed.follower(context.peer(), request.symbols) as follower:
             async for batch in follower.batches(after):
                 yield batch.response(market.SubscribeTicksResponse)
+
+    async def WatchMarketConfig(self, request: Any, context: Context) -> AsyncIterator[bytes]:  # noqa: N802
+        """Serve the configuration."""
+        after = request.after if request.HasField("after") else None
+        with self.config.follower(context.peer()) as follower:
+            async for batch in follower.batches(after):
+                yield batch.response(config.WatchMarketConfigResponse)
 
     async def SubscribeBars(self, request: Any, context: Context) -> AsyncIterator[bytes]:  # noqa: N802
         """Serve the bars."""

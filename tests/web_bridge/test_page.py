@@ -112,6 +112,19 @@ async def fill(page: Page, price: str, volume: str) -> None:
     await page.get_by_test_id("ticket-volume").fill(volume)
 
 
+async def test_the_main_contract_is_marked_and_shown_first(parts: Mesh, page: Page) -> None:
+    """Whatever it becomes meanwhile, until somebody chooses another contract."""
+    for symbol in ("au2606", "au2604"):
+        parts.market.main_contract(symbol)
+        row = page.get_by_test_id(f"watch-row-{symbol}")
+        await expect(row.get_by_test_id("main-contract")).to_have_text("main")
+        await expect(row).to_have_class("chosen")
+    await page.get_by_test_id("watch-row-au2608").click()
+    parts.market.main_contract("au2606")
+    await expect(page.get_by_test_id("watch-row-au2606").get_by_test_id("main-contract")).to_be_visible()
+    await expect(page.get_by_test_id("watch-row-au2608")).to_have_class("chosen")
+
+
 async def test_prices_move_on_the_page(parts: Mesh, page: Page) -> None:
     """The last price, and the profit of the position with it."""
     parts.market.tick("au2604", 951.24)

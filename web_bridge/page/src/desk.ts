@@ -3,7 +3,7 @@
 import { effect } from "@preact/signals";
 import { Socket } from "./socket";
 import * as store from "./store";
-import type { Account, Bar, Cursor, Direction, Instrument, Offset, Order, Position, StoreStatus, Tick, Trade, TradeStatus } from "./wire";
+import type { Account, Bar, Cursor, Direction, Instrument, MarketConfigChange, Offset, Order, Position, StoreStatus, Tick, Trade, TradeStatus } from "./wire";
 
 const TRADE = "arbig.trade.v1.TradeService";
 const RECORDS = "arbig.store.v1.RecordService";
@@ -52,6 +52,9 @@ export function start(): void {
   socket.follow<Tick>("tick.*", { items: store.takeTicks });
   socket.follow<Instrument>("instrument.*", {
     items: (items) => store.put(store.instruments, items, (one) => one.symbol),
+  });
+  socket.follow<MarketConfigChange>("market_config", {
+    items: (items) => (store.mainContract.value = items.at(-1)?.config.mainContract ?? ""),
   });
   socket.follow<Position>("position.*", {
     items: (items, fresh) => {

@@ -9,6 +9,7 @@ export const orders = signal<ReadonlyMap<string, Order>>(new Map());
 export const trades = signal<ReadonlyMap<string, Trade>>(new Map());
 export const positions = signal<ReadonlyMap<string, Position>>(new Map());
 export const instruments = signal<ReadonlyMap<string, Instrument>>(new Map());
+export const mainContract = signal("");
 export const account = signal<Account | undefined>(undefined);
 export const status = signal<TradeStatus | undefined>(undefined);
 export const storage = signal<StoreStatus | undefined>(undefined);
@@ -23,10 +24,11 @@ const ticks = new Map<string, Signal<Tick>>();
 let bars = new Bars();
 const barListeners = new Set<(bar?: Bar) => void>();
 
-// The remembered symbol, or the one in which the market holds most, once there are prices.
+// The remembered symbol, or the main contract, or the one in which the market holds most, once there are prices.
 export const chosen = computed(() => {
   const known = symbols.value;
-  if (known.includes(chosenByUser.value)) return chosenByUser.value;
+  const wished = [chosenByUser.value, mainContract.value].find((symbol) => known.includes(symbol));
+  if (wished) return wished;
   const interest = (symbol: string) => ticks.get(symbol)?.peek().openInterest ?? 0;
   return known.toSorted((a, b) => interest(b) - interest(a))[0] ?? "";
 });

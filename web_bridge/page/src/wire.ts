@@ -22,6 +22,7 @@ export interface Tick {
   bidVolumes: number[];
   askPrices: number[];
   askVolumes: number[];
+  flags: string[];
 }
 
 export interface Bar {
@@ -39,6 +40,10 @@ export interface Instrument {
   multiplier: number;
   priceTick: number;
   status: string;
+}
+
+export interface MarketConfigChange {
+  config: { mainContract: string };
 }
 
 export type Direction = "BUY" | "SELL";
