@@ -269,6 +269,17 @@ async def follow_one_tick(directory: Path) -> None:
         await followed(market, None)
 
 
+async def test_a_build_is_not_dropped_while_another_follows(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long ago the first one left."""
+    monkeypatch.setattr(barfeed, "LINGER_SECONDS", 0)
+    async with market.bars.follower("one", MINUTE, []):
+        await built(market)
+        later = asyncio.Event()
+        asyncio.get_running_loop().call_later(0, later.set)
+        await later.wait()
+        assert market.bars.streams
+
+
 async def test_a_build_that_fails_ends_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which starts again; its followers do not wait for ever."""
 
@@ -299,15 +310,21 @@ async def test_a_build_that_lost_ticks_begins_behind_them() -> None:
 
 async def test_days_in_turns_are_held_whole_after_a_gap(tmp_path: Path) -> None:
     """A late tick of a day that is dropped lies behind bars that are held."""
-    turns = [*day_of(DAYS[0], 8), *day_of(DAYS[1], 8, first=9)]
-    turns += [*day_of(DAYS[0], 9, first=9)[-1:], *day_of(DAYS[1], 10, first=9)[-1:]]
-    for seq, tick in enumerate(turns, 1):
-        tick.seq = seq
+    today = [*day_of(DAYS[1], 24, first=9), day_of(DAYS[1], 25, first=10)[-1]]
+    late = day_of(DAYS[0], 9, first=25)[-1]
+    turns = [*day_of(DAYS[0], 8), *today[:24], late, today[24]]
+    tomorrow = day_of(DAYS[2], 6, first=35)
     async with open_market(tmp_path) as market:
         market.publish(turns)
-        await built(market)
-        market.publish(day_of(DAYS[2], 6, first=19))
-        gap, *rest = await followed(market, Cursor(epoch=1000, seq=10))
-    assert gap.gap is not None
-    assert received(rest) == known_at([*turns[8:16], turns[17], *day_of(DAYS[2], 6, first=19)])
-    assert not any(batch.gap for batch in rest)
+        async with market.bars.follower("asleep", MINUTE, []) as asleep:
+            batches = asleep.batches(Cursor())
+            await read(batches, 34)
+            asleep.position = 10
+            market.publish(tomorrow)
+            await built(market)
+            told = await read(batches, 40)
+        resumed = await followed(market, Cursor(epoch=1000, seq=10))
+    for gap, *rest in (told, resumed):
+        assert gap.gap is not None
+        assert received(rest) == known_at([*today, *tomorrow])
+        assert not any(batch.gap for batch in rest)

@@ -92,6 +92,16 @@ def test_a_moment_has_its_bar(period: pb.BarPeriod.ValueType, moment: str, begin
     assert (clock(bar.begin_time), clock(bar.end_time)) == (begins, ends)
 
 
+@pytest.mark.parametrize(
+    ("moments", "begins", "ends"),
+    [(("02:10:00", "02:40:00"), "02:00:00", "03:00:00"), (("13:10:00", "13:40:00"), "13:00:00", "14:00:00")],
+)
+def test_what_trades_out_of_hours_makes_its_bar_wider(moments: tuple[str, str], begins: str, ends: str) -> None:
+    """An exchange that does not close has one bar for an hour, not two of the same name."""
+    (bar,) = listed(build([tick(moment, 800, 1) for moment in moments], pb.BAR_PERIOD_1H))
+    assert (clock(bar.begin_time), clock(bar.end_time), bar.ticks) == (begins, ends, 2)
+
+
 def test_the_days_first_bar_has_what_the_auction_traded() -> None:
     """Its open is the auction's price, and all that is counted so far is its own."""
     opened = {"open_price": 801.0, "high_price": 803.0, "low_price": 800.0}

@@ -16,6 +16,7 @@ from arbig.server import serve
 from arbig.store.v1 import history_pb2
 from arbig.stream.v1.stream_pb2 import Cursor, Gap
 from market_svc import history as history_module
+from market_svc import tape as tape_module
 from market_svc.bars import Bars
 from market_svc.history import BarHistory
 from market_svc.tape import Tape
@@ -126,11 +127,28 @@ async def test_days_that_the_page_does_not_need_are_not_read(tmp_path: Path) -> 
     """Each costs storage a second or two."""
     store = FakeStore("20260304", "20260305", "20260306")
     async with history_of(tmp_path, store) as history:
-        request = pb.ListBarsRequest(symbol=SYMBOL, first_day="20260304", page_size=2)
+        request = pb.ListBarsRequest(symbol=SYMBOL, first_day="20260304", page_size=7)
         request.page_token = (await history.page(request)).next_page_token
-        assert store.asked == ["20260304"]
+        assert store.asked == ["20260304", "20260305"]
         await history.page(request)
-    assert store.asked == ["20260304", "20260304"]
+    assert store.asked[2:] == ["20260305", "20260306"]
+
+
+async def test_days_without_a_bar_are_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many."""
+    monkeypatch.setattr(history_module, "MOST_DAYS", 1)
+    store = FakeStore("20260304", "20260305", "20260306")
+    store.days["20260304"] = store.days["20260305"] = []
+    async with history_of(tmp_path, store) as history:
+        found = await pages(history, first_day="20260304", last_day="20260306")
+    assert found[0] == expected("20260306")
+
+
+async def test_a_long_day_is_read_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Followers that catch up have their turn between them."""
+    monkeypatch.setattr(tape_module, "READ_AT_ONCE", 7)
+    async with history_of(tmp_path, None) as history:
+        assert await pages(history) == [expected(DAYS[2])]
 
 
 async def test_a_page_has_a_bound_of_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
