@@ -132,9 +132,11 @@ class Bar(_message.Message):
     ticks: _builtins.int
     """Snapshots in it."""
     unfinished: _builtins.bool
-    """Whether it may still grow: its end has not passed on the exchange's clock."""
+    """Whether it may still grow: no snapshot of this symbol has reached its end, nor has a later trading
+    day begun.
+    """
     gap: _builtins.bool
-    """Whether snapshots are missing in it: one is marked GAP, or the first of the day came late.
+    """Whether snapshots are missing in it: one is marked GAP, or the first of the day came late, after trades.
     What was traded meanwhile is in this bar, unless it is the first that is known of the day.
     """
     @_builtins.property
@@ -271,7 +273,9 @@ class ListBarsRequest(_message.Message):
     last_day: _builtins.str
     """YYYYMMDD: the last trading day; empty means the newest one."""
     page_size: _builtins.int
-    """The most bars of one answer; 0 means 1000, more than 10000 means 10000."""
+    """The most bars of one answer; 0 means 1000, more than 10000 means 10000. There may be fewer where
+    many days had to be read, and more of them behind `next_page_token`.
+    """
     page_token: _builtins.str
     """The `next_page_token` of the answer before, with the same request otherwise."""
     def __init__(
