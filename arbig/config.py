@@ -80,8 +80,14 @@ class Front(_Section):
 class Market(_Section):
     """The market service."""
 
-    symbols: list[str] = Field([], description="what to subscribe; empty means every instrument")
+    config: Path | None = Field(
+        None, description="file of the market configuration; none means one in the data directory, made with defaults"
+    )
+    symbols: list[str] = Field(
+        [], description="what the file of defaults begins with; once there is a file, that is what counts"
+    )
     ring: int = Field(65_536, ge=1_024, description="ticks kept for followers that fall behind")
+    holidays: FilePath | None = Field(None, description="file of the exchanges' holidays; none means the packaged one")
 
 
 class Trade(_Section):

@@ -12,7 +12,8 @@ cursor 4.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import Any, NamedTuple, cast
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar, cast
 
 from google.protobuf.message import Message
 
@@ -25,15 +26,19 @@ BATCH = 1_000
 _ITEM_TAG = b"\x0a"  # field 1, length-delimited
 
 
-def element(payload: bytes) -> bytes:
-    """Encode a serialised message as one element of field 1."""
-    size = len(payload)
+@lru_cache(maxsize=4_096)
+def _head(size: int) -> bytes:
     length = bytearray()
     while size > 0x7F:
         length.append(size & 0x7F | 0x80)
         size >>= 7
     length.append(size)
-    return _ITEM_TAG + length + payload
+    return _ITEM_TAG + length
+
+
+def element(payload: bytes) -> bytes:
+    """Encode a serialised message as one element of field 1."""
+    return _head(len(payload)) + payload
 
 
 class Kept(NamedTuple):
@@ -45,9 +50,55 @@ class Kept(NamedTuple):
 
 
 Archive = Callable[[int, int], Awaitable[list[Kept]]]
+P = TypeVar("P", bound="Position")
 
 
-class Feed:
+class Shown:
+    """How far a stream can be seen, the wait for more, and who follows it."""
+
+    def __init__(self, epoch: int, shown: int = 0) -> None:
+        self.epoch = epoch
+        self.shown = shown
+        self.followers: dict[int, Position] = {}
+        self._changed = asyncio.Event()
+
+    @property
+    def cursor(self) -> Cursor:
+        """The place of the newest event that followers may see."""
+        return Cursor(epoch=self.epoch, seq=self.shown)
+
+    @property
+    def oldest(self) -> int:
+        """The place behind which nothing is lost to a follower."""
+        return 0
+
+    def show(self, seq: int) -> None:
+        """Let the followers see what there is up to `seq`."""
+        self.shown = seq
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def changed(self, seq: int, seconds: float) -> bool:
+        """Wait until there is something after `seq`; False if nothing came within `seconds`."""
+        changed = self._changed
+        if self.shown > seq:
+            return True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await changed.wait()
+        return self.shown > seq
+
+    @contextlib.contextmanager
+    def registered(self, follower: P) -> Iterator[P]:
+        """Know a follower for as long as it follows."""
+        self.followers[id(follower)] = follower
+        try:
+            yield follower
+        finally:
+            del self.followers[id(follower)]
+
+
+class Feed(Shown):
     """The newest `size` events of a stream, and the newest of each key.
 
     `head` is the number of the newest event, `shown` of the newest one that followers may see.
@@ -65,27 +116,20 @@ class Feed:
         archive: Archive | None = None,
         kept_from: Callable[[], int] = lambda: 0,
     ) -> None:
-        self.epoch = epoch
-        self.head = self.shown = head
+        super().__init__(epoch, head)
+        self.head = head
         self.newest: dict[str, Kept] = {}
         self.counts: dict[str, int] = {}
-        self.followers: dict[int, Follower] = {}
         self._archive = archive
         self._kept_from = kept_from
         self._first = head
         self._hidden: list[Kept] = []
         self._ring: list[Kept | None] = [None] * size
-        self._changed = asyncio.Event()
 
     @property
     def tail(self) -> int:
         """The place before the oldest event in the ring."""
         return max(self._first, self.shown - len(self._ring))
-
-    @property
-    def cursor(self) -> Cursor:
-        """The place of the newest event that followers may see."""
-        return Cursor(epoch=self.epoch, seq=self.shown)
 
     def append(self, key: str, data: bytes) -> None:
         """Give the next event its number; followers see nothing of it before `wake`."""
@@ -99,9 +143,7 @@ class Feed:
             self.newest[kept.key] = kept
             self.counts[kept.key] = self.counts.get(kept.key, 0) + 1
         self._hidden.clear()
-        self.shown = self.head
-        self._changed.set()
-        self._changed = asyncio.Event()
+        self.show(self.head)
 
     def between(self, seq: int, limit: int) -> list[Kept]:
         """At most `limit` events after `seq`, which must not lie before the tail."""
@@ -124,25 +166,11 @@ class Feed:
         """The place before the oldest event that a follower can have."""
         return min(self._kept_from(), self.tail) if self._archive else self.tail
 
-    async def changed(self, seq: int, seconds: float) -> bool:
-        """Wait until there is something after `seq`; False if nothing came within `seconds`."""
-        changed = self._changed
-        if self.shown > seq:
-            return True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await changed.wait()
-        return self.shown > seq
-
     @contextlib.contextmanager
     def follower(self, peer: str, keys: Iterable[str] = (), *, latest: bool = False) -> Iterator["Follower"]:
         """Register a follower of `keys` (none means all) for as long as it follows."""
-        follower = Follower(self, peer, frozenset(keys), latest=latest)
-        self.followers[id(follower)] = follower
-        try:
+        with self.registered(Follower(self, peer, frozenset(keys), latest=latest)) as follower:
             yield follower
-        finally:
-            del self.followers[id(follower)]
 
 
 class Batch(NamedTuple):
@@ -169,17 +197,14 @@ def _now() -> Heartbeat:
     return beat
 
 
-class Follower:
-    """A position in a feed, and what was sent from there."""
+class Position:
+    """A place in a stream, what was sent from there, and what is sent next."""
 
-    def __init__(self, feed: Feed, peer: str, keys: frozenset[str], *, latest: bool) -> None:
+    def __init__(self, feed: Shown, peer: str) -> None:
         self.peer = peer
         self.position = feed.shown
         self.sent = self.dropped = self.gaps = 0
         self._feed = feed
-        self._keys = keys
-        self._latest = latest
-        self._counted = 0
 
     @property
     def lag(self) -> int:
@@ -202,7 +227,6 @@ class Follower:
                 yield batch
         elif gap := self._resume(after):
             yield self._declare(gap)
-        self._counted = self._total()
         clock = asyncio.get_running_loop().time
         quiet_until = clock() + heartbeat
         while True:
@@ -214,29 +238,74 @@ class Follower:
             quiet_until = clock() + heartbeat
 
     def _begin(self, snapshot: Callable[[], list[bytes]] | None) -> Iterator[Batch]:
-        self.position = self._feed.shown
-        items = snapshot() if snapshot else [kept.data for kept in sorted(self._newest(0))]
-        cursor = self._cursor()
-        self.sent += len(items)
-        for start in range(0, len(items), BATCH):
-            yield Batch(items[start : start + BATCH], None, cursor)
-        yield Batch([], None, cursor)
+        """Give what there is, and take the place behind it."""
+        raise NotImplementedError
+
+    async def _next(self) -> Batch | None:
+        """Give what follows the position, and step behind it; None if there is nothing for this follower."""
+        raise NotImplementedError
+
+    def _reach(self) -> tuple[int, int]:
+        """Give the place behind which all begins that there is, and the one behind which nothing is lost."""
+        return self._feed.oldest, self._feed.oldest
+
+    def _why_lost(self) -> str:
+        return f"older than the {self._feed.shown - self._feed.oldest} events kept"
 
     def _resume(self, after: Cursor) -> Gap | None:
         """Take the position of `after`, or the oldest place there is, and say if that leaves a hole."""
         feed = self._feed
-        # The newest of a key may be older than the ring.
-        self.position = 0 if self._latest else feed.oldest
+        self.position, oldest = self._reach()
         if after.epoch == 0:
             return None
         if after.epoch != feed.epoch:
             return self._gap(after, f"the stream began anew: epoch {feed.epoch}, not {after.epoch}")
         if after.seq > feed.shown:
             raise OutOfRange(f"cursor {after.seq} lies ahead of the stream, which is at {feed.shown}", "CURSOR_AHEAD")
-        if after.seq < feed.oldest and not self._latest:
-            return self._gap(after, f"older than the {feed.shown - feed.oldest} events kept")
+        if after.seq < oldest:
+            return self._gap(after, self._why_lost())
         self.position = after.seq
         return None
+
+    def _cursor(self) -> Cursor:
+        return Cursor(epoch=self._feed.epoch, seq=self.position)
+
+    def _gap(self, after: Cursor, reason: str) -> Gap:
+        return Gap(after=after, resume=self._cursor(), reason=reason)
+
+    def _declare(self, gap: Gap) -> Batch:
+        self.gaps += 1
+        return Batch([], gap, gap.resume)
+
+
+class Follower(Position):
+    """A position in a feed."""
+
+    _feed: Feed
+
+    def __init__(self, feed: Feed, peer: str, keys: frozenset[str], *, latest: bool) -> None:
+        super().__init__(feed, peer)
+        self._keys = keys
+        self._latest = latest
+        self._counted = self._total()
+
+    def _begin(self, snapshot: Callable[[], list[bytes]] | None) -> Iterator[Batch]:
+        self.position = self._feed.shown
+        items = snapshot() if snapshot else [kept.data for kept in sorted(self._newest(0))]
+        cursor = self._cursor()
+        self._counted = self._total()
+        self.sent += len(items)
+        for start in range(0, len(items), BATCH):
+            yield Batch(items[start : start + BATCH], None, cursor)
+        yield Batch([], None, cursor)
+
+    def _resume(self, after: Cursor) -> Gap | None:
+        self._counted = self._total()
+        return super()._resume(after)
+
+    def _reach(self) -> tuple[int, int]:
+        # The newest of a key may be older than the ring.
+        return (0, 0) if self._latest else super()._reach()
 
     async def _next(self) -> Batch | None:
         return self._conflated() if self._latest else await self._every()
@@ -270,13 +339,3 @@ class Follower:
     def _total(self) -> int:
         counts = self._feed.counts
         return sum(counts.get(key, 0) for key in self._keys) if self._keys else sum(counts.values())
-
-    def _cursor(self) -> Cursor:
-        return Cursor(epoch=self._feed.epoch, seq=self.position)
-
-    def _gap(self, after: Cursor, reason: str) -> Gap:
-        return Gap(after=after, resume=self._cursor(), reason=reason)
-
-    def _declare(self, gap: Gap) -> Batch:
-        self.gaps += 1
-        return Batch([], gap, gap.resume)

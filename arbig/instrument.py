@@ -1,4 +1,4 @@
-"""What a symbol may look like, and whether a price is a whole number of ticks."""
+"""What a symbol may look like and says, and whether a price is a whole number of ticks."""
 
 import math
 import re
@@ -17,6 +17,11 @@ def check_symbol(symbol: str, field: str = "symbol") -> str:
     if not _SYMBOL.fullmatch(symbol):
         raise InvalidField(field, f"{symbol[:40]!r} cannot be an instrument", "BAD_SYMBOL")
     return symbol
+
+
+def product_of(symbol: str) -> str:
+    """Give the product that a symbol's letters name: "au" of "au2604"."""
+    return re.split(r"[^A-Za-z]", symbol, maxsplit=1)[0]
 
 
 def price_in_ticks(price: float, tick: float) -> int | None:

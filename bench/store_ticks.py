@@ -18,10 +18,11 @@ from typing import Any
 import uvloop
 from redis.asyncio import Redis
 
+from arbig.calendar import Calendar, NoHolidays
 from arbig.channel import open_channel
 from arbig.config import Settings, Store
 from arbig.fanout import BATCH, Feed, element
-from arbig.market.v1.market_pb2 import SubscribeTicksRequest, SubscribeTicksResponse, Tick
+from arbig.market.v1.market_pb2 import Instrument, SubscribeTicksRequest, SubscribeTicksResponse, Tick
 from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from arbig.server import serve
 from bench.report import report
@@ -37,6 +38,10 @@ from tests.servers import free_base
 
 REPETITIONS = 5
 EPOCH = 1_760_000_000_000
+_INSTRUMENTS = {
+    "ru1901": Instrument(exchange="SHFE", multiplier=10),
+    "AP010": Instrument(exchange="CZCE", multiplier=10),
+}
 _TEXTS = {name for name, value in depth.unpack(bytes(depth.SIZE)).items() if isinstance(value, bytes)}
 
 
@@ -49,13 +54,14 @@ def recorded_ticks(directory: Path) -> Iterator[tuple[str, list[bytes]]]:
 def _ticks(path: Path) -> Iterator[bytes]:
     """Take the rows the way that CTP's snapshots go, with the delays of a network."""
     delays = random.Random(1)
+    ticks = depth.TickMaker(_INSTRUMENTS, Calendar(NoHolidays()))
     seq = received = 0
     for row in Recording([path]).rows():
         seq += delays.choice((1, 1, 2, 3))  # other symbols have ticks too
         raw = _struct(dict(zip(COLUMNS, row, strict=True)))
-        happened = depth.tick_from_ctp(raw, seq, 0, {}).time.ToNanoseconds()
+        happened = ticks.make(raw, seq, 0).time.ToNanoseconds()
         received = max(received + 1, happened + round(delays.gauss(60e6, 15e6)))
-        yield depth.tick_from_ctp(raw, seq, received, {}).SerializeToString()
+        yield ticks.make(raw, seq, received).SerializeToString()
 
 
 def _struct(values: Mapping[str, Any]) -> bytes:

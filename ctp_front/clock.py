@@ -1,34 +1,26 @@
 """The exchange's calendar for made-up prices: which trading day it is in Shanghai.
 
-The night session belongs to the next trading day, Friday's to Monday. Holidays are not kept: a
-simulation is open on every weekday.
+Holidays are not kept: a simulation is open on every weekday.
 """
 
 from datetime import datetime, timedelta
 
-from arbig.calendar import SHANGHAI
+from arbig.calendar import SHANGHAI, Calendar, NoHolidays
 from ctp_front.orders import Moment
 
-# The books of a day are closed at 20:30, before the night session's auction.
-_ROLLOVER = (20, 30)
+_CALENDAR = Calendar(NoHolidays())
+# The books of a day are closed at 20:30, so long before the next one's first auction.
+_CLOSING = timedelta(minutes=25)
 
 
 def trading_day(now: datetime) -> str:
     """Give the trading day YYYYMMDD at a time in Shanghai."""
-    day = now.date()
-    if (now.hour, now.minute) >= _ROLLOVER:
-        day += timedelta(days=1)
-    while day.weekday() >= 5:
-        day += timedelta(days=1)
-    return f"{day:%Y%m%d}"
+    return _CALENDAR.trading_day_at((now + _CLOSING).timestamp())
 
 
 def next_day(trading_day: str) -> str:
     """Give the trading day after another."""
-    day = datetime.strptime(trading_day, "%Y%m%d").date() + timedelta(days=1)  # noqa: DTZ007 - a date
-    while day.weekday() >= 5:
-        day += timedelta(days=1)
-    return f"{day:%Y%m%d}"
+    return _CALENDAR.next_day(trading_day)
 
 
 def moment(now: datetime) -> Moment:

@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from ctp_front import instrument_records, records, tids, wire
+from ctp_front import hours, instrument_records, records, tids, wire
 from ctp_front.account import Account
 from ctp_front.connection import Connection
 from ctp_front.depth import Depth
@@ -42,6 +42,7 @@ class Floor:
         self.faults = faults
         self._keeps_hours = keeps_hours
         self._timetable = self._new_timetable()
+        self._now: Moment | None = None
         self.ledger = ledger
         self.broker_id = broker_id
         self._flow_lengths = ledger.flow_lengths()
@@ -71,6 +72,10 @@ class Floor:
         if self._keeps_hours:
             for product, change in self._timetable.pass_to(now):
                 self._set_status(product, change)
+        elif self._now and now > self._now and hours.place(now.time) < hours.place(self._now.time):
+            # Another evening, perhaps of a weekend: a status holds for a trading day.
+            self.open_all(now)
+        self._now = now
 
     # What clients do.
 

@@ -1,16 +1,17 @@
 """What CTP's depth snapshot says, as a tick: copied bytes in, a clean message out.
 
-CTP marks a price that is not there with DBL_MAX or, at CZCE, with 0; both become absent.
+CTP marks a price that is not there with DBL_MAX or, at CZCE, with 0; both become absent. This runs
+for every tick, and a burst waits for each one before: hence a message that is filled anew for each
+snapshot of its symbol, and slices and sums where one expects loops over values.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from arbig.calendar import exchange_time
-from arbig.market.v1.market_pb2 import Tick
+from arbig.calendar import Calendar, exchange_second
+from arbig.market.v1.market_pb2 import Instrument, Tick
 
 # CThostFtdcDepthMarketDataField of API 6.7.11, as it lies in memory.
 _LAYOUT = struct.Struct("@9s31s9s31s" + "d" * 7 + "i" + "d" * 8 + "9si" + "didi" * 5 + "d9s81s81sdd")
@@ -27,9 +28,20 @@ FIELDS: Sequence[str] = (
 )
 _FIRST_LEVEL = FIELDS.index("BidPrice1")
 _AFTER_LEVELS = FIELDS.index("AveragePrice")
+_ACTION_DAY, _SYMBOL = FIELDS.index("ActionDay"), FIELDS.index("InstrumentID")
 
 # What no price, turnover or open interest reaches; DBL_MAX and infinity lie above.
 _ABSENT = 1e300
+# As the struct has them: what most snapshots of a day say as the one before did, and what moves.
+_STILL = (
+    *("pre_settlement_price", "pre_close_price", "pre_open_interest", "open_price"),
+    *("close_price", "settlement_price", "upper_limit_price", "lower_limit_price"),
+)
+_MOVING = ("last_price", "high_price", "low_price", "turnover", "open_interest")
+# Of an average price, which is a quotient: as many as the stored prices have.
+_PLACES = 4
+# So many symbols and days are at hand.
+_MOST_SHEETS = 4_096
 
 
 class BadDepthError(ValueError):
@@ -42,62 +54,119 @@ def unpack(raw: bytes) -> dict[str, Any]:
     return dict(zip(FIELDS, values, strict=True))
 
 
+@lru_cache(maxsize=4_096)
 def _text(raw: bytes) -> str:
-    return raw[: raw.index(0)].decode("gb18030")
+    return raw.partition(b"\0")[0].decode("gb18030")
 
 
-def _present(value: float) -> float | None:
-    # NaN fails both comparisons.
-    return value if 0.0 < value < _ABSENT else None
+def _all_present(values: tuple[float, ...]) -> bool:
+    # A sum is NaN, or too large, where any of them is; min() alone may pass over a NaN.
+    return min(values) > 0.0 and sum(values) < _ABSENT
 
 
-def _levels(prices: tuple[float, ...], volumes: tuple[int, ...]) -> tuple[list[float], list[int]]:
-    """Keep the levels up to the first that has no price."""
-    kept = 0
-    for price in prices:
-        if not 0.0 < price < _ABSENT:
-            break
-        kept += 1
-    return list(prices[:kept]), list(volumes[:kept])
+def _levels(prices: tuple[float, ...]) -> int:
+    """Count the levels before the first that has no price."""
+    return next((level for level, price in enumerate(prices) if not 0.0 < price < _ABSENT), len(prices))
 
 
-def tick_from_ctp(raw: bytes, seq: int, received_ns: int, exchanges: dict[str, str]) -> Tick:
-    """Make the tick of a copied struct; `exchanges` gives the exchange of a symbol.
+class _Sheet:
+    """The tick of one symbol on one day, filled anew by each of its snapshots."""
 
-    Raises BadDepthError for a snapshot that belongs to no instrument or no trading day.
-    """
-    # Plain indexing into one unpacked tuple: this runs for every tick of every symbol.
-    v = _LAYOUT.unpack(raw)
-    symbol, trading_day = _text(v[_AFTER_LEVELS + 2]), _text(v[0])
-    if not symbol or len(trading_day) != 8:
-        raise BadDepthError(f"depth of {symbol!r} on trading day {trading_day!r}")
-    bids, bid_volumes = _levels(v[22:42:4], v[23:42:4])
-    asks, ask_volumes = _levels(v[24:42:4], v[25:42:4])
-    present = _present
-    return Tick(
-        seq=seq,
-        symbol=symbol,
-        exchange=exchanges.get(symbol) or _text(v[2]),
-        trading_day=trading_day,
-        time=exchange_time(_text(v[_AFTER_LEVELS + 1]), _text(v[20]), v[21]),
-        receive_time=Timestamp(seconds=received_ns // 1_000_000_000, nanos=received_ns % 1_000_000_000),
-        last_price=present(v[4]),
-        pre_settlement_price=present(v[5]),
-        pre_close_price=present(v[6]),
-        pre_open_interest=present(v[7]),
-        open_price=present(v[8]),
-        high_price=present(v[9]),
-        low_price=present(v[10]),
-        volume=v[11],
-        turnover=present(v[12]),
-        open_interest=present(v[13]),
-        close_price=present(v[14]),
-        settlement_price=present(v[15]),
-        upper_limit_price=present(v[16]),
-        lower_limit_price=present(v[17]),
-        bid_prices=bids,
-        bid_volumes=bid_volumes,
-        ask_prices=asks,
-        ask_volumes=ask_volumes,
-        average_price=present(v[_AFTER_LEVELS]),
-    )
+    def __init__(self, symbol: str, trading_day: str, action_day: str) -> None:
+        self.tick = Tick(symbol=symbol)
+        self._trading_day, self._action_day = trading_day, action_day
+        self._exchange = ""
+        self._still: tuple[float, ...] = ()
+        self._instrument: Instrument | None = None
+        self._divisor = 0
+        self._received = self.tick.receive_time
+        self._bids, self._bid_volumes = self.tick.bid_prices, self.tick.bid_volumes
+        self._asks, self._ask_volumes = self.tick.ask_prices, self.tick.ask_volumes
+
+    def set_instrument(self, instrument: Instrument | None, exchange: bytes) -> None:
+        """Fill in the exchange, and see what CTP's average price is to be divided by.
+
+        It is turnover / volume, so what a lot is worth; at CZCE it is a price.
+        """
+        if instrument is None or instrument is not self._instrument:
+            self._instrument = instrument
+            self.tick.exchange = self._exchange = instrument.exchange if instrument else _text(exchange)
+            self._divisor = 0 if instrument is None else 1 if instrument.exchange == "CZCE" else instrument.multiplier
+
+    def set_times(self, clock: str, milliseconds: int, received_ns: int, calendar: Calendar) -> None:
+        """Fill in when it happened, by each exchange's own use of the two days, and when it came."""
+        said = self._exchange, self._trading_day, self._action_day, clock
+        self.tick.trading_day = calendar.trading_day_of(*said)
+        second = exchange_second(calendar.event_day(*said), clock)
+        if second is None:
+            self.tick.ClearField("time")
+        else:
+            time = self.tick.time
+            time.seconds, time.nanos = second, milliseconds % 1000 * 1_000_000
+        self._received.seconds, self._received.nanos = divmod(received_ns, 1_000_000_000)
+
+    def set_prices(self, v: tuple[Any, ...]) -> None:
+        """Fill in the prices and amounts of the day."""
+        tick = self.tick
+        tick.volume = v[11]
+        still = v[5:9] + v[14:18]
+        if still != self._still:
+            self._still = still
+            self._set_some(_STILL, still)
+        moving = (v[4], v[9], v[10], v[12], v[13])
+        if _all_present(moving):
+            tick.last_price, tick.high_price, tick.low_price, tick.turnover, tick.open_interest = moving
+        else:
+            self._set_some(_MOVING, moving)
+        average = v[_AFTER_LEVELS]
+        if self._divisor and 0.0 < average < _ABSENT:
+            tick.average_price = round(average / self._divisor, _PLACES)
+        else:
+            tick.ClearField("average_price")
+
+    def _set_some(self, names: tuple[Any, ...], values: tuple[float, ...]) -> None:
+        for name, value in zip(names, values, strict=True):
+            if 0.0 < value < _ABSENT:
+                setattr(self.tick, name, value)
+            else:
+                self.tick.ClearField(name)
+
+    def set_levels(self, bids: Any, bid_volumes: Any, asks: Any, ask_volumes: Any) -> None:
+        """Fill in what is shown of the book."""
+        if not _all_present(bids + asks):
+            bids, asks = bids[: _levels(bids)], asks[: _levels(asks)]
+            bid_volumes, ask_volumes = bid_volumes[: len(bids)], ask_volumes[: len(asks)]
+        self._bids[:], self._bid_volumes[:], self._asks[:], self._ask_volumes[:] = bids, bid_volumes, asks, ask_volumes
+
+
+class TickMaker:
+    """Makes ticks of copied structs; `instruments` tell what CTP does not: exchange and multiplier."""
+
+    def __init__(self, instruments: Mapping[str, Instrument], calendar: Calendar) -> None:
+        self._instruments = instruments
+        self._calendar = calendar
+        self._sheets: dict[bytes, _Sheet] = {}
+
+    def make(self, raw: bytes, seq: int, received_ns: int) -> Tick:
+        """Make the tick of a snapshot; it is good until the next one of its symbol.
+
+        Raises BadDepthError for a snapshot that belongs to no instrument or no trading day.
+        """
+        v = _LAYOUT.unpack(raw)
+        key = v[0] + v[_ACTION_DAY] + v[_SYMBOL]
+        sheet = self._sheets.get(key) or self._begin(key, v)
+        tick = sheet.tick
+        tick.seq = seq
+        sheet.set_instrument(self._instruments.get(tick.symbol), v[2])
+        sheet.set_times(_text(v[20]), v[21], received_ns, self._calendar)
+        sheet.set_prices(v)
+        sheet.set_levels(v[22:42:4], v[23:42:4], v[24:42:4], v[25:42:4])
+        return tick
+
+    def _begin(self, key: bytes, v: tuple[Any, ...]) -> _Sheet:
+        symbol, trading_day = _text(v[_SYMBOL]), _text(v[0])
+        if not symbol or len(trading_day) != 8:
+            raise BadDepthError(f"depth of {symbol!r} on trading day {trading_day!r}")
+        if len(self._sheets) >= _MOST_SHEETS:  # those of days that are over
+            self._sheets.clear()
+        return self._sheets.setdefault(key, _Sheet(symbol, trading_day, _text(v[_ACTION_DAY])))

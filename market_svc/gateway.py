@@ -35,11 +35,12 @@ def _copy(struct: Any) -> Raw:
 class Gateway:
     """What the market service knows of its link: `reason` is empty while ticks can come."""
 
-    def __init__(self, client: Client, user: dict[str, str]) -> None:
+    def __init__(self, client: Client, user: dict[str, str], on_lost: Callable[[], None]) -> None:
         self.subscribed: set[str] = set()
         self.reason = "connecting to the market front"
         self._client = client
         self._user = user
+        self._on_lost = on_lost
         self._logged_in = False
 
     def subscribe(self, symbols: Iterable[str]) -> None:
@@ -49,12 +50,19 @@ class Gateway:
         if new and self._logged_in:
             self._send(new)
 
-    def _send(self, symbols: list[str]) -> None:
-        code = self._client.api.SubscribeMarketData([symbol.encode() for symbol in symbols], len(symbols))
+    def unsubscribe(self, symbols: Iterable[str]) -> None:
+        """End what is subscribed of these; also after the next login."""
+        gone = sorted(self.subscribed.intersection(symbols))
+        self.subscribed.difference_update(gone)
+        if gone and self._logged_in:
+            self._send(gone, "UnSubscribeMarketData")
+
+    def _send(self, symbols: list[str], call: str = "SubscribeMarketData") -> None:
+        code = getattr(self._client.api, call)([symbol.encode() for symbol in symbols], len(symbols))
         if code == 0:
-            log.info("subscribed", extra={"symbols": ",".join(symbols)})
-        else:  # the connection just broke: the next login subscribes all
-            log.warning("subscribe was not sent", extra={"code": code})
+            log.info("subscriptions", extra={"call": call, "symbols": ",".join(symbols)})
+        else:  # the connection just broke: the next login subscribes all that is wanted then
+            log.warning("subscriptions were not sent", extra={"call": call, "code": code})
 
     async def run(self) -> None:
         """Log in after each connect, for ever; a refusal that repeating cannot mend ends the tries."""
@@ -76,6 +84,7 @@ class Gateway:
             self._logged_in = False
             self.reason = f"the market front is gone: {self._client.down_reason}"
             log.warning("disconnected", extra={"why": self._client.down_reason})
+            self._on_lost()
 
     async def _login(self) -> None:
         await self._client.request("ReqUserLogin", self._client.struct("ReqUserLogin", **self._user))
@@ -104,9 +113,12 @@ def check_layout(client: Client) -> None:
 
 @asynccontextmanager
 async def open_gateway(
-    settings: Settings, on_depth: Callable[[Raw], None], on_batch: Callable[[], None]
+    settings: Settings, on_depth: Callable[[Raw], None], on_batch: Callable[[], None], on_lost: Callable[[], None]
 ) -> AsyncIterator[Gateway]:
-    """Connect to the market front; `on_depth` gets each snapshot, `on_batch` follows each burst."""
+    """Connect to the market front, for `run` to log in; `on_depth` gets each snapshot, `on_batch` follows each burst.
+
+    `on_lost` hears that the link broke.
+    """
     directory = settings.directory("market")
     locale.ensure(settings.directory("locale"))
 
@@ -127,9 +139,5 @@ async def open_gateway(
         copiers={"OnRtnDepthMarketData": _copy},
     ) as client:
         check_layout(client)
-        gateway = Gateway(client, {"BrokerID": settings.ctp.broker_id, "UserID": settings.ctp.account_id})
-        running = asyncio.create_task(gateway.run())
-        try:
-            yield gateway
-        finally:
-            running.cancel()
+        user = {"BrokerID": settings.ctp.broker_id, "UserID": settings.ctp.account_id}
+        yield Gateway(client, user, on_lost)

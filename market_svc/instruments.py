@@ -1,6 +1,6 @@
 """Which instruments there are: followed from the trade service, kept on disk while it is away.
 
-MdApi knows neither instruments nor exchanges.
+MdApi knows neither instruments nor exchanges, nor what the exchange does with them.
 """
 
 import logging
@@ -12,17 +12,19 @@ from arbig.follow import Link, follow
 from arbig.market.v1.market_pb2 import Instrument, ListInstrumentsResponse
 from arbig.trade.v1.trade_pb2 import SubscribeInstrumentsRequest, SubscribeInstrumentsResponse
 from arbig.trade.v1.trade_pb2_grpc import TradeServiceStub
+from market_svc.status import ExchangeStatus
 
 log = logging.getLogger(__name__)
 
 
 class Instruments:
-    """The instruments by symbol, and the exchange of each."""
+    """The instruments by symbol, and the status of what was heard since the start."""
 
     def __init__(self, cache: Path) -> None:
         """Begin with what `cache` remembers."""
         self.by_symbol: dict[str, Instrument] = {}
-        self.exchanges: dict[str, str] = {}
+        # Not from the cache: a status is of its day.
+        self.status = ExchangeStatus()
         self._cache = cache
         if cache.exists():
             self._note(ListInstrumentsResponse.FromString(cache.read_bytes()).instruments)
@@ -31,7 +33,6 @@ class Instruments:
     def _note(self, instruments: Iterable[Instrument]) -> None:
         for instrument in instruments:
             self.by_symbol[instrument.symbol] = instrument
-            self.exchanges[instrument.symbol] = instrument.exchange
 
     def listed(self, product: str = "") -> list[Instrument]:
         """Give the instruments, all or of one product, in order of their symbols."""
@@ -46,6 +47,7 @@ class Instruments:
             async for reply in follow(stub.SubscribeInstruments, request, SubscribeInstrumentsResponse, link):
                 if reply.instruments:
                     self._note(reply.instruments)
+                    self.status.note(reply.instruments)
                     self._save()
                     changed(self.by_symbol)
 

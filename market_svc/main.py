@@ -2,30 +2,73 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from itertools import chain
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from arbig import holidays
+from arbig.calendar import Calendar, Session
 from arbig.config import Settings
 from arbig.fanout import Feed
 from arbig.follow import Link
+from arbig.instrument import product_of
+from arbig.market.v1.market_pb2 import Tick
 from arbig.server import serve, watch_health
+from market_svc import config_keeper
+from market_svc.barfeed import open_bars
+from market_svc.config_keeper import ConfigKeeper
+from market_svc.depth import TickMaker
 from market_svc.gateway import Gateway, open_gateway
+from market_svc.history import BarHistory
+from market_svc.hours import ExchangeHours
 from market_svc.instruments import Instruments
+from market_svc.market_config import Known
+from market_svc.quality import Quality
 from market_svc.recorder import Recorder
+from market_svc.reel import payload
 from market_svc.rpc import NAME, MarketService
+from market_svc.subscriptions import Subscriptions
 from market_svc.tape import Tape
 
 
-def recall(tape: Tape, size: int) -> Feed:
-    """Make the feed that the tape was, with its newest `size` ticks at hand and the older ones on the tape."""
+def now() -> Timestamp:
+    """Give this machine's time."""
+    stamp = Timestamp()
+    stamp.GetCurrentTime()
+    return stamp
+
+
+def recall(tape: Tape, size: int, note: Callable[[Tick], None] = lambda _: None) -> Feed:
+    """Make the feed that the tape was, with its newest `size` ticks at hand and the older ones on the tape.
+
+    `note` hears each tick that is at hand.
+    """
     recorded = tape.recall(size)
     oldest = next(recorded, None)
     head = oldest.tick.seq - 1 if oldest else 0
     feed = Feed(tape.epoch, size, head, archive=tape.read, kept_from=lambda: tape.oldest)
     for tick, data in chain([oldest] if oldest else [], recorded):
+        note(tick)
         feed.append(tick.symbol, data)
         feed.wake()  # for each: the feed holds what it has not shown, and the tape may be much longer than the ring
     return feed
+
+
+def newest_day(feed: Feed) -> str:
+    """Give the trading day of the newest tick that was recalled; empty where there is none."""
+    newest = max(feed.newest.values(), default=None)
+    return Tick.FromString(payload(newest.data)).trading_day if newest else ""
+
+
+def open_config(settings: Settings, known: Callable[[], Known], last_day: str) -> ConfigKeeper:
+    """Read the market configuration; a file with the defaults is made where there is none and none is named."""
+    directory = settings.directory("market")
+    path = settings.market.config or directory / "market.toml"
+    if not path.exists() and not settings.market.config:
+        config_keeper.make(path, settings.market.symbols)
+    return ConfigKeeper(path, directory / "market-changes.json", known, now, last_day)
 
 
 def why_not_ready(gateway: Gateway) -> str:
@@ -33,21 +76,56 @@ def why_not_ready(gateway: Gateway) -> str:
     return gateway.reason or ("" if gateway.subscribed else "nothing is subscribed yet")
 
 
+def open_recorder(
+    settings: Settings, tape: Tape, calendar: Calendar, instruments: Instruments
+) -> tuple[Feed, Recorder]:
+    """Recall the feed, and make what records its next ticks."""
+    # In simulation the exchange has a clock of its own.
+    quality = Quality(ExchangeHours(calendar, instruments.status), time.time if settings.mode == "live" else None)
+    feed = recall(tape, settings.market.ring, quality.recall)
+    recorder = Recorder(feed, tape, TickMaker(instruments.by_symbol, calendar), quality)
+    recorder.link_lost()  # nobody knows yet whether what was recalled is still so
+    return feed, recorder
+
+
 async def run(settings: Settings) -> None:
     """Run until cancelled."""
     directory = settings.directory("market")
+    known_holidays = holidays.load(settings.market.holidays)
+    # Ticks do not stop where the holidays of a year are not known yet.
+    calendar = Calendar(holidays.Assumed(known_holidays))
     instruments = Instruments(directory / "instruments.pb")
+
+    def hours(symbol: str, trading_day: str) -> Sequence[Session]:
+        return calendar.sessions(product_of(symbol), trading_day)
+
     with closing(Tape(directory / "tape", now_ms=time.time_ns() // 1_000_000)) as tape:
-        feed = recall(tape, settings.market.ring)
-        recorder = Recorder(feed, tape, instruments.exchanges)
-        async with open_gateway(settings, recorder.record, recorder.flush) as gateway:
-            service = MarketService(feed, recorder, gateway, instruments)
+        feed, recorder = open_recorder(settings, tape, calendar, instruments)
+        config = open_config(
+            settings, lambda: Known(instruments.by_symbol, recorder.trading_day), last_day=newest_day(feed)
+        )
+        async with (
+            open_bars(feed, tape, hours) as bars,
+            open_gateway(settings, recorder.record, recorder.flush, recorder.link_lost) as gateway,
+        ):
+            subscriptions = Subscriptions(gateway, config, instruments)
+            links = Link("instruments of the trade service"), Link("positions of the trade service")
+            service = MarketService(
+                feed,
+                recorder,
+                gateway,
+                instruments,
+                calendar=Calendar(known_holidays),
+                bars=bars,
+                history=BarHistory(tape, hours, settings.address("store")),
+                config=config,
+                links=links,
+            )
+            trade = settings.address("trade")
             async with serve(settings.address("market"), [(NAME, service)]) as set_health, asyncio.TaskGroup() as tasks:
-                link = Link("instruments of the trade service")
-                chosen = set(settings.market.symbols)
-                tasks.create_task(
-                    instruments.run(
-                        settings.address("trade"), link, lambda symbols: gateway.subscribe(chosen or symbols)
-                    )
-                )
+                tasks.create_task(gateway.run())
+                tasks.create_task(instruments.run(trade, links[0], lambda _: subscriptions.refresh()))
+                tasks.create_task(subscriptions.follow_positions(trade, links[1]))
+                tasks.create_task(subscriptions.follow_config())
+                tasks.create_task(config.keep_looking())
                 tasks.create_task(watch_health(set_health, lambda: why_not_ready(gateway)))

@@ -1,4 +1,4 @@
-"""A snapshot's way into the stream: numbered, encoded once, on the tape, then seen by followers."""
+"""A snapshot's way into the stream: numbered, flagged, encoded once, on the tape, then seen by followers."""
 
 import contextlib
 import logging
@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 
 from arbig.fanout import Feed, element
-from market_svc.depth import BadDepthError, tick_from_ctp
+from arbig.market.v1.market_pb2 import Tick
+from market_svc.depth import BadDepthError, TickMaker
 from market_svc.gateway import Raw
+from market_svc.quality import Quality
 from market_svc.tape import Tape
 
 log = logging.getLogger(__name__)
@@ -16,29 +18,43 @@ log = logging.getLogger(__name__)
 class Recorder:
     """Turns what the gateway copied into the feed's next tick."""
 
-    def __init__(self, feed: Feed, tape: Tape, exchanges: dict[str, str]) -> None:
+    def __init__(self, feed: Feed, tape: Tape, ticks: TickMaker, quality: Quality) -> None:
         self.rejected = 0
         self.trading_day = ""
         self.last_at: float | None = None
         self._feed = feed
         self._tape = tape
-        self._exchanges = exchanges
+        self._ticks = ticks
+        self._quality = quality
 
     def record(self, raw: Raw) -> None:
         """Append one snapshot; followers see it at `flush`."""
         seq = self._feed.head + 1
         try:
-            tick = tick_from_ctp(raw.data, seq, raw.received_ns, self._exchanges)
+            tick = self._ticks.make(raw.data, seq, raw.received_ns)
         except (BadDepthError, UnicodeDecodeError) as error:
             self.rejected += 1
             log.warning("depth rejected", extra={"why": str(error)})
             return
-        data = element(tick.SerializeToString())
-        with _or_end():
-            self._tape.append(seq, tick.trading_day, data)
-        self._feed.append(tick.symbol, data)
+        self._append(tick, self._quality.encode(tick))
         self.trading_day = tick.trading_day
         self.last_at = time.monotonic()
+
+    def _append(self, tick: Tick, payload: bytes) -> None:
+        data = element(payload)
+        with _or_end():
+            self._tape.append(tick.seq, tick.trading_day, data)
+        self._feed.append(tick.symbol, data)
+
+    def link_lost(self) -> None:
+        """Say at once of every symbol that its newest tick is not the market any more."""
+        self._quality.begin_anew()
+        now_ns = time.time_ns()
+        for tick in self._quality.stale():
+            tick.seq = self._feed.head + 1
+            tick.receive_time.FromNanoseconds(now_ns)
+            self._append(tick, tick.SerializeToString())
+        self.flush()
 
     def flush(self) -> None:
         """Let followers see what was recorded: on the tape first, so that a restart knows it too."""

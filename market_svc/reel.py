@@ -55,6 +55,13 @@ class Reel:
 
     def read(self, seq: int, limit: int) -> list[Kept]:
         """Give at most `limit` ticks after `seq`; none where the file ends before, or is gone."""
+        after = max(seq, self.first - 1)
+        elements = self.elements(after, limit)
+        numbers = range(after + 1, after + 1 + len(elements))
+        return [Kept(number, Tick.FromString(payload(one)).symbol, one) for number, one in zip(numbers, elements)]  # noqa: B905
+
+    def elements(self, seq: int, limit: int) -> list[bytes]:
+        """Give the same as they were written."""
         wanted = max(seq + 1 - self.first, 0)
         try:
             with self.path.open("rb") as file:
@@ -62,11 +69,9 @@ class Reel:
                     return []
                 ahead = wanted % STRIDE
                 found = self._elements(file, self._offsets[wanted // STRIDE])
-                elements = list(islice(found, ahead, ahead + limit))
+                return list(islice(found, ahead, ahead + limit))
         except FileNotFoundError:
             return []
-        numbers = range(self.first + wanted, self.first + wanted + len(elements))
-        return [Kept(number, Tick.FromString(payload(one)).symbol, one) for number, one in zip(numbers, elements)]  # noqa: B905
 
     def _find(self, file: IO[bytes], stride: int) -> bool:
         """Read on until the offset of this stride is known; False where the file ends before."""

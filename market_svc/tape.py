@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 # Older files are removed when a trading day begins: the history lives in the store.
 KEPT_DAYS = 5
+# Followers that catch up share the reader's thread with those who read whole days.
+READ_AT_ONCE = 5_000
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -85,6 +87,27 @@ class Tape:
     def oldest(self) -> int:
         """The place before the first tick on the tape."""
         return self._reels[0].first - 1 if self._reels else 0
+
+    @property
+    def trading_days(self) -> list[str]:
+        """The trading days on the tape, in the order in which they began."""
+        return list(dict.fromkeys(reel.trading_day for reel in self._reels))
+
+    def before(self, newest_days: int) -> int:
+        """Give the place before the first tick of the newest so many trading days."""
+        days = self.trading_days[-newest_days:]
+        return min((reel.first - 1 for reel in self._reels if reel.trading_day in days), default=0)
+
+    async def of_day(self, trading_day: str) -> AsyncIterator[list[bytes]]:
+        """Give the elements of a trading day that were flushed, in the order of the stream, some at a time."""
+        in_thread = asyncio.get_running_loop().run_in_executor
+        for reel in [one for one in self._reels if one.trading_day == trading_day]:
+            seq, elements = reel.first - 1, [b""] * READ_AT_ONCE
+            # A short read is the end, as it was then: ticks may come as fast as they are read.
+            while len(elements) == READ_AT_ONCE:
+                elements = await in_thread(self._reader, reel.elements, seq, READ_AT_ONCE)
+                seq += len(elements)
+                yield elements
 
     async def read(self, seq: int, limit: int) -> list[Kept]:
         """Give at most `limit` ticks after `seq` that were flushed, the oldest that are left."""

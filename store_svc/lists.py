@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, Select, and_, or_, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.errors import InvalidField
+from arbig.pages import DEFAULT_SIZE, Place, from_token, page_size, to_token
 from arbig.store.v1.store_pb2 import SORT_ORDER_OLDEST_FIRST
 from store_svc.checks import Fields
-from store_svc.pages import DEFAULT_SIZE, Place, from_token, page_size, to_token
 
 M = TypeVar("M", bound=Message)
 # The columns that sort a list; "-seq" falls. Together they tell the rows apart.

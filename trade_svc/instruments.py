@@ -14,24 +14,26 @@ class Instruments:
     def __init__(self, epoch: int) -> None:
         self.by_symbol: dict[str, Instrument] = {}
         self.feed = Feed(epoch, SIZE)
-        self._status: dict[str, InstrumentStatus.ValueType] = {}
+        # With the exchange's time since when.
+        self._status: dict[str, tuple[InstrumentStatus.ValueType, str]] = {}
 
     def load(self, instruments: Iterable[Instrument]) -> None:
         """Take in the answer of a query."""
         for instrument in instruments:
-            by_symbol, by_product = self._status.get(instrument.symbol), self._status.get(instrument.product)
-            instrument.status = by_symbol or by_product or instrument.status
+            heard = self._status.get(instrument.symbol) or self._status.get(instrument.product)
+            if heard:
+                instrument.status, instrument.status_since = heard
             self._note(instrument)
         self.feed.wake()
 
-    def set_status(self, name: str, status: InstrumentStatus.ValueType) -> None:
-        """Take in a status: the exchanges send it per contract, CTP also per product."""
-        self._status[name] = status
+    def set_status(self, name: str, status: InstrumentStatus.ValueType, since: str) -> None:
+        """Take in a status and its time: the exchanges send it per contract, CTP also per product."""
+        self._status[name] = status, since
         for instrument in list(self.by_symbol.values()):
-            if name in (instrument.symbol, instrument.product) and instrument.status != status:
+            if name in (instrument.symbol, instrument.product):
                 changed = Instrument()
                 changed.CopyFrom(instrument)
-                changed.status = status
+                changed.status, changed.status_since = status, since
                 self._note(changed)
         self.feed.wake()
 

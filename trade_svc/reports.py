@@ -143,9 +143,9 @@ def account_message(row: Row, now: Timestamp) -> pb.Account:
     )
 
 
-def status_of(row: Row) -> market_pb2.InstrumentStatus.ValueType:
-    """Read an InstrumentStatus row; a status that we have no word for is none that trades."""
-    return STATUS.get(row["InstrumentStatus"], market_pb2.INSTRUMENT_STATUS_NO_TRADING)
+def status_of(row: Row) -> tuple[market_pb2.InstrumentStatus.ValueType, str]:
+    """Read an InstrumentStatus row, and since when it is so; a status that we have no word for is none that trades."""
+    return STATUS.get(row["InstrumentStatus"], market_pb2.INSTRUMENT_STATUS_NO_TRADING), row["EnterTime"]
 
 
 def instrument_message(row: Row) -> market_pb2.Instrument | None:

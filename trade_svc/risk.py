@@ -137,6 +137,8 @@ def _self_cross(order: pb.Order, now: Situation) -> None:
 
 def _fresh(order: pb.Order, now: Situation) -> None:
     most = now.limits.max_tick_age_ms
+    if most and now.market.tick and market_pb2.TICK_FLAG_STALE in now.market.tick.flags:
+        raise Refused(f"the last tick of {order.symbol} is marked STALE", "STALE_MARKET_DATA", "symbol")
     if most and (now.market.tick_age_ms is None or now.market.tick_age_ms > most):
         age = "never" if now.market.tick_age_ms is None else f"{now.market.tick_age_ms} ms ago"
         raise Refused(f"the last tick of {order.symbol} came {age}, {most} ms allowed", "STALE_MARKET_DATA", "symbol")

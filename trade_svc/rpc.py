@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from arbig.calendar import exchange_time
+from arbig.calendar import is_day
 from arbig.ctp.errors import CtpError, DisconnectedError
 from arbig.errors import InvalidField, NotFound, Unavailable
 from arbig.fanout import element
@@ -141,7 +141,7 @@ class TradeService:
         """Give the broker's statement."""
         self._check_account(request.account_id)
         day = request.trading_day
-        if day and exchange_time(day, "00:00:00") is None:
+        if day and not is_day(day):
             raise InvalidField("trading_day", f"{day} is no day YYYYMMDD", "BAD_DAY")
         with _asking():
             statement = await self._session.settlement(day)

@@ -75,13 +75,11 @@ class Rates:
         if margin is None or commission is None:
             return None
         one_side = instrument.symbol in self.one_side
-        return Terms(instrument.multiplier, *margin, *commission, one_side, self._base_price(instrument, tick))
+        return Terms(instrument.multiplier, *margin, *commission, one_side, self._base_price(tick))
 
-    def _base_price(self, instrument: Instrument, tick: Tick | None) -> float | None:
+    def _base_price(self, tick: Tick | None) -> float | None:
         name: Any = self.margin_price
         if not name or tick is None or not tick.HasField(name):
             return None
         price: float = getattr(tick, name)
-        # CTP's average is what a lot is worth, but at CZCE.
-        by_lot = name == "average_price" and instrument.exchange != "CZCE"
-        return price / instrument.multiplier if by_lot else price
+        return price

@@ -1,8 +1,10 @@
 """A topic's items, ready to be written: encoded once, framed once for all who stand at one place."""
 
+from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 import orjson
+from google.protobuf.message import Message
 
 from web_bridge import protocol
 from web_bridge.contract import Pattern, Topic
@@ -33,7 +35,7 @@ class Channel:
         self.place: Place | None = None
         self.reason = ""
         self.log = Log(ring)
-        self.latest = Latest()
+        self.latest = Latest(topic.most)
         self._encode = encoder(topic.item)
         self._chunks: dict[tuple[str, int], Chunk] = {}
 
@@ -67,7 +69,7 @@ class Channel:
         if topic.event:
             self.log.put(seq, values, data)
         else:
-            self.latest.put(tuple(getattr(item, field) for field in topic.key), values, data)
+            self.latest.put(tuple(_hashable(getattr(item, field)) for field in topic.key), values, data)
 
     def after(self, name: str, pattern: Pattern, position: int) -> Chunk:
         """Give the frame that a subscriber of `name` at `position` is due; raises Lost if it fell behind the ring."""
@@ -88,3 +90,8 @@ class Channel:
             return Chunk(None, behind)
         cursor = Place(self.place.epoch, behind) if self.topic.event else self.place
         return Chunk(protocol.items(name, [entry.data for entry in newer[:BATCH]], cursor), behind)
+
+
+def _hashable(value: Any) -> Hashable:
+    # A time is a message, and messages have no hash.
+    return value.SerializeToString(deterministic=True) if isinstance(value, Message) else value

@@ -29,6 +29,7 @@ class Topic(NamedTuple):
     path: tuple[str, ...]
     event: bool
     key: tuple[str, ...]
+    most: int
     item: Descriptor
 
     def match(self, topic: str) -> Pattern | None:
@@ -100,7 +101,7 @@ def _topics(rpc: MethodDescriptor, options: Iterable[options_pb2.Topic]) -> Iter
             raise ConfigError(f"topic {option.template}: {item.full_name} has no field {', '.join(missing)}")
         if event and "seq" not in element.fields_by_name:
             raise ConfigError(f"topic {option.template}: events are resumed by seq, and {element.full_name} has none")
-        yield Topic(option.template, fields, path, event, tuple(option.key), item)
+        yield Topic(option.template, fields, path, event, tuple(option.key), option.most, item)
 
 
 def _inner(described: Descriptor, part: str, template: str) -> Descriptor:

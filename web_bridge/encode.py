@@ -29,7 +29,9 @@ def encoder(described: Descriptor) -> Encode:
         return _milliseconds
     if described.full_name == "google.protobuf.Struct":
         return json_format.MessageToDict  # JSON already
-    every = [(field, (field.json_name, field.name, _converter(field))) for field in described.fields]
+    every = [(field, (field.json_name, field.name, _converter(field))) for field in described.fields if not _map(field)]
+    entries = [(field, field.message_type) for field in described.fields if _map(field)]
+    maps = [(field.json_name, field.name, _values(entry)) for field, entry in entries if entry]
     repeated = [names for field, names in every if field.is_repeated]
     optional = [names for field, names in every if field.has_presence]
     single = [names for field, names in every if not field.is_repeated and not field.has_presence]
@@ -46,9 +48,20 @@ def encoder(described: Descriptor) -> Encode:
         for key, name, each in repeated:
             values = getattr(message, name)
             out[key] = [each(value) for value in values] if each else list(values)
+        for key, name, by_key in maps:
+            out[key] = by_key(getattr(message, name))
         return out
 
     return encode
+
+
+def _map(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+def _values(entry: Descriptor) -> Encode:
+    each = _converter(entry.fields_by_name["value"])
+    return lambda values: {str(key): each(values[key]) if each else values[key] for key in sorted(values)}
 
 
 def _milliseconds(time: Any) -> float:

@@ -29,21 +29,35 @@ def _newer(newest_first: Iterable[Entry], position: int) -> list[Entry]:
 
 
 class Latest:
-    """STATE: the newest item of each key, numbered by our own count of changes."""
+    """STATE: the newest item of each key, numbered by our own count of changes.
 
-    def __init__(self) -> None:
+    Of items with the same placeholders' values at most `most` are kept, the last to change; 0 means all.
+    """
+
+    def __init__(self, most: int = 0) -> None:
         self.head = 0
+        self._most = most
         self._newest: dict[Hashable, Entry] = {}
+        # The keys of each topic, the last to change at the end.
+        self._keys: dict[tuple[str, ...], dict[Hashable, None]] = {}
 
     def put(self, key: Hashable, values: tuple[str, ...], data: bytes) -> None:
         """Let the item replace the older one of its key."""
         self.head += 1
         self._newest.pop(key, None)
         self._newest[key] = Entry(self.head, values, data)
+        if self._most:
+            keys = self._keys.setdefault(values, {})
+            keys.pop(key, None)
+            keys[key] = None
+            if len(keys) > self._most:
+                oldest = next(iter(keys))
+                del keys[oldest], self._newest[oldest]
 
     def clear(self) -> None:
         """Forget all items: they belong to a stream that is gone."""
         self._newest.clear()
+        self._keys.clear()
 
     def since(self, position: int) -> list[Entry]:
         """Give what changed after `position`, the oldest change first."""

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from arbig.pages import MOST
 from arbig.store.v1.admin_pb2 import ListSetAsideRequest, SetAside
 from arbig.stream.v1.stream_pb2 import Cursor
 from store_svc.lists import page
-from store_svc.pages import MOST
 from store_svc.tables.schema import set_aside
 
 

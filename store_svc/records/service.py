@@ -9,12 +9,12 @@ from sqlalchemy import RowMapping, Select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from arbig.errors import NotFound
+from arbig.pages import DEFAULT_SIZE, MOST
 from arbig.server import Context
 from arbig.store.v1 import store_pb2 as pb
 from arbig.stream.v1.stream_pb2 import Cursor
 from store_svc.database import Database
 from store_svc.lists import Order, as_asked, page
-from store_svc.pages import DEFAULT_SIZE, MOST
 from store_svc.records import queries
 from store_svc.tables import records, views
 from store_svc.tables.records import Record

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from google.protobuf.descriptor import FieldDescriptor as Field
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from arbig.market.v1.market_pb2 import Tick
+from arbig.market.v1.market_pb2 import Tick, TickFlag
 from store_svc.ticks.place import nanoseconds
 
 LEVELS = 5
@@ -35,7 +35,10 @@ _TYPES = {
     Field.TYPE_INT32: pa.int32(),
     Field.TYPE_UINT64: pa.uint64(),
     Field.TYPE_MESSAGE: pa.timestamp("ns"),
+    # Names, with commas between; null for none.
+    Field.TYPE_ENUM: pa.string(),
 }
+_PREFIX = "TICK_FLAG_"
 _TIME_RANGE = range(-(2**63), 2**63)
 
 
@@ -50,11 +53,15 @@ class Column(NamedTuple):
 
 def _columns() -> Iterator[Column]:
     for field in Tick.DESCRIPTOR.fields:
-        if field.is_repeated:
+        if _is_levels(field):
             for level in range(1, LEVELS + 1):
                 yield Column(f"{field.name.removesuffix('s')}_{level}", field, level, _TYPES[field.type])
         else:
             yield Column(field.name, field, 0, _TYPES[field.type])
+
+
+def _is_levels(field: Field) -> bool:
+    return field.is_repeated and field.type != Field.TYPE_ENUM
 
 
 COLUMNS = list(_columns())
@@ -76,7 +83,9 @@ def to_table(serialised: Sequence[bytes]) -> pa.Table:
 def _arrays(field: Field, ticks: Sequence[Tick]) -> Iterator[pa.Array]:
     name, kind = field.name, _TYPES[field.type]
     # `or 0`: no DECIMAL is -0.0, which goes to `raw`.
-    if field.is_repeated:
+    if field.type == Field.TYPE_ENUM:
+        yield pa.array([_names(tick.flags) for tick in ticks], kind)
+    elif field.is_repeated:
         whole = [list(getattr(tick, name)[:LEVELS]) for tick in ticks]
         for level in range(LEVELS):
             yield pa.array([one[level] or 0 if level < len(one) else None for one in whole], kind)
@@ -86,6 +95,16 @@ def _arrays(field: Field, ticks: Sequence[Tick]) -> Iterator[pa.Array]:
         yield pa.array([getattr(tick, name) or 0 if tick.HasField(name) else None for tick in ticks], kind)  # type: ignore[arg-type]
     else:
         yield pa.array([getattr(tick, name) for tick in ticks], kind)
+
+
+def _names(flags: Sequence[TickFlag.ValueType]) -> str | None:
+    # A flag that we have no name for goes to `raw`.
+    known = [TickFlag.Name(flag).removeprefix(_PREFIX) for flag in flags if flag in TickFlag.values()]
+    return ",".join(known) or None
+
+
+def _flags(names: str | None) -> list[TickFlag.ValueType]:
+    return [TickFlag.Value(_PREFIX + name) for name in names.split(",")] if names else []
 
 
 def _nanoseconds(tick: Tick, name: Any) -> int | None:
@@ -127,12 +146,15 @@ def from_rows(rows: pa.Table | pa.RecordBatch) -> list[bytes]:
     """Give the ticks of some rows, serialised."""
     lists = {name: _plain(rows.column(name)).to_pylist() for name in rows.schema.names}
     raw = lists.pop(RAW)
+    lists.setdefault("flags", [None] * rows.num_rows)  # files of the time before ticks had flags
     values = {field.name: _values(field, lists) for field in Tick.DESCRIPTOR.fields}
     made = (Tick(**dict(zip(values, row, strict=True))) for row in zip(*values.values(), strict=True))
     return [whole or tick.SerializeToString(deterministic=True) for tick, whole in zip(made, raw, strict=True)]
 
 
 def _values(field: Field, lists: dict[str, list[Any]]) -> Sequence[Any]:
+    if field.type == Field.TYPE_ENUM:
+        return [_flags(names) for names in lists[field.name]]
     if field.is_repeated:
         stem = field.name.removesuffix("s")
         levels = zip(*(lists[f"{stem}_{level}"] for level in range(1, LEVELS + 1)), strict=True)

@@ -1,5 +1,7 @@
 """When the exchange is open, and what that means for orders."""
 
+import contextlib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +9,10 @@ import pytest
 from arbig.config import Front
 from ctp_front import hours
 from ctp_front.exchange import Exchange
+from ctp_front.faults import Faults
+from ctp_front.floor import Floor
 from ctp_front.hours import Timetable
+from ctp_front.ledger import Ledger
 from ctp_front.orders import SELL, Moment, Order, Refusal, Trade
 from ctp_front.prices import Generated
 from tests.ctp_front.makers import FAK, FOK, NOW, SESSION, cancel, depth, exchange, request, told
@@ -97,6 +102,30 @@ def test_the_generator_shows_prices_while_gold_trades() -> None:
 def test_by_default_the_generator_never_stops() -> None:
     """A new user's first minute is alive, on a Saturday too."""
     assert _snapshots("auto", ("20261128", "10:00:00"), ("20261124", "10:20:00")) == [True, True]
+
+
+EVENINGS = (
+    ("20261128", "10:00:01"),
+    ("20261128", "09:00:00"),  # shown on command
+    ("20261128", "20:29:59"),
+    ("20261128", "20:30:00"),
+    ("20261129", "09:00:00"),
+    ("20261129", "20:29:59"),
+    ("20261129", "20:30:01"),
+    ("20261130", "08:00:00"),
+)
+
+
+def test_what_never_closes_says_so_anew_every_evening(tmp_path: Path) -> None:
+    """A status holds for a trading day; on a weekend no day begins."""
+    with contextlib.closing(Ledger(tmp_path / "exchange.sqlite")) as ledger:
+        floor = Floor(exchange(), ledger, "sim", Faults(), keeps_hours=False)
+        floor.open_market(Moment("20261128", "10:00:00"))
+        told = []
+        for day, time in EVENINGS:
+            floor.pass_time(Moment(day, time))
+            told.append(len(floor._public))
+    assert told == [1, 1, 1, 2, 2, 2, 3, 3]
 
 
 def _market(status: str) -> Exchange:

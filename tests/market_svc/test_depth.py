@@ -4,11 +4,18 @@ import sys
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from market_svc.depth import _LAYOUT, FIELDS, BadDepthError, tick_from_ctp
+from arbig.calendar import Calendar, NoHolidays
+from arbig.market.v1.market_pb2 import Instrument, Tick
+from market_svc.depth import _LAYOUT, FIELDS, BadDepthError, TickMaker
 
 DBL_MAX = sys.float_info.max
-EXCHANGES = {"au2604": "SHFE"}
+GOLD = Instrument(symbol="au2604", exchange="SHFE", product="au", multiplier=1000)
+APPLE = Instrument(symbol="AP010", exchange="CZCE", product="AP", multiplier=10)
+CALENDAR = Calendar(NoHolidays())
+INSTRUMENTS = {one.symbol: one for one in (GOLD, APPLE)}
 
 
 def raw(**changed: Any) -> bytes:
@@ -22,41 +29,99 @@ def raw(**changed: Any) -> bytes:
     return _LAYOUT.pack(*values)
 
 
+def made(*snapshots: bytes) -> Tick:
+    """Make the tick of the last of some snapshots."""
+    ticks = TickMaker(INSTRUMENTS, CALENDAR)
+    return [ticks.make(snapshot, 1, 0) for snapshot in snapshots][-1]
+
+
 def test_an_absent_price_is_absent_and_never_zero() -> None:
     """DBL_MAX, zero, NaN and infinity all mean that the exchange gave none."""
-    tick = tick_from_ctp(
-        raw(OpenPrice=0.0, HighestPrice=float("nan"), LowestPrice=float("inf"), ClosePrice=-1.0), 1, 0, EXCHANGES
-    )
+    tick = made(raw(OpenPrice=0.0, HighestPrice=float("nan"), LowestPrice=float("inf"), ClosePrice=-1.0))
     told = {field.name for field, _ in tick.ListFields()}
     assert told == {"seq", "symbol", "exchange", "trading_day", "time", "receive_time"}
     assert not tick.bid_prices
     assert not tick.ask_prices
 
 
+DOUBLES = [name for name in FIELDS if "Price" in name or name in ("Turnover", "OpenInterest", "PreOpenInterest")]
+BAD = st.sampled_from([0.0, -1.0, DBL_MAX, float("nan"), float("inf"), float("-inf")])
+PRICES = st.fixed_dictionaries({name: st.one_of(st.floats(1.0, 1e9), BAD) for name in DOUBLES})
+
+
+@given(st.lists(PRICES, min_size=1, max_size=4))
+def test_nothing_of_the_snapshot_before_is_left(days: list[dict[str, float]]) -> None:
+    """The message is filled anew: it says what it would say if it were the first."""
+    snapshots = [raw(**one) for one in days]
+    tick = made(*snapshots)
+    assert tick == made(snapshots[-1])
+    doubles = [value for field, value in tick.ListFields() if field.type == field.TYPE_DOUBLE and not field.is_repeated]
+    for value in [*doubles, *tick.bid_prices, *tick.ask_prices]:
+        assert 0.0 < value < 1e300
+    assert len(tick.bid_volumes) == len(tick.bid_prices)
+    assert len(tick.ask_volumes) == len(tick.ask_prices)
+
+
+def test_the_average_is_a_price_per_gram() -> None:
+    """CTP's is turnover / volume, but at CZCE; without a multiplier nobody can tell."""
+    assert made(raw(AveragePrice=805_123.4)).average_price == 805.1234
+    assert made(raw(AveragePrice=7093.0, InstrumentID=b"AP010")).average_price == 7093.0
+    assert not TickMaker({}, CALENDAR).make(raw(AveragePrice=805_123.4), 1, 0).HasField("average_price")
+
+
+def test_an_instrument_that_becomes_known_counts_from_the_next_snapshot() -> None:
+    """The trade service may come later than the first ticks."""
+    known: dict[str, Instrument] = {}
+    ticks = TickMaker(known, CALENDAR)
+    assert not ticks.make(raw(AveragePrice=805_000.0), 1, 0).exchange
+    known["au2604"] = GOLD
+    tick = ticks.make(raw(AveragePrice=805_000.0), 2, 0)
+    assert (tick.exchange, tick.average_price) == ("SHFE", 805.0)
+
+
 def test_levels_end_at_the_first_without_a_price() -> None:
     """Exchanges that show one level show one."""
-    tick = tick_from_ctp(raw(BidPrice1=800.0, BidVolume1=3, BidPrice2=799.98, BidVolume2=5), 1, 0, EXCHANGES)
+    tick = made(raw(BidPrice1=800.0, BidVolume1=3, BidPrice2=799.98, BidVolume2=5))
     assert list(tick.bid_prices) == [800.0, 799.98]
     assert list(tick.bid_volumes) == [3, 5]
 
 
 def test_the_exchange_comes_from_the_instrument() -> None:
     """CTP's TCP front leaves ExchangeID empty."""
-    assert tick_from_ctp(raw(), 1, 0, EXCHANGES).exchange == "SHFE"
-    assert not tick_from_ctp(raw(), 1, 0, {}).exchange
+    assert made(raw()).exchange == "SHFE"
+    assert not TickMaker({}, CALENDAR).make(raw(), 1, 0).exchange
 
 
 def test_the_time_is_the_natural_day_and_the_trading_day_its_own() -> None:
     """Friday night belongs to Monday."""
-    tick = tick_from_ctp(raw(UpdateMillisec=500), 1, 0, EXCHANGES)
+    tick = made(raw(UpdateMillisec=500))
     assert tick.trading_day == "20261123"
     assert tick.time.ToJsonString() == "2026-11-20T13:00:00.500Z"
+
+
+@pytest.mark.parametrize(
+    ("exchange", "trading_day", "action_day", "clock", "told_day", "time"),
+    [
+        ("SHFE", b"20240415", b"20240412", b"21:00:00", "20240415", "2024-04-12T13:00:00Z"),
+        ("DCE", b"20240415", b"20240415", b"21:00:00", "20240415", "2024-04-12T13:00:00Z"),
+        ("DCE", b"20240415", b"20240415", b"09:00:00", "20240415", "2024-04-15T01:00:00Z"),
+        ("CZCE", b"20240412", b"20240412", b"21:00:00", "20240415", "2024-04-12T13:00:00Z"),
+        ("CZCE", b"20240412", b"20240412", b"09:00:00", "20240412", "2024-04-12T01:00:00Z"),
+    ],
+)
+def test_each_exchange_uses_the_two_days_in_its_own_way(  # noqa: PLR0917 - a row of a table
+    exchange: str, trading_day: bytes, action_day: bytes, clock: bytes, told_day: str, time: str
+) -> None:
+    """At night DCE writes the trading day twice, CZCE the natural one; here both are what they should be."""
+    ticks = TickMaker({"au2604": Instrument(exchange=exchange)}, CALENDAR)
+    tick = ticks.make(raw(TradingDay=trading_day, ActionDay=action_day, UpdateTime=clock), 1, 0)
+    assert (tick.trading_day, tick.time.ToJsonString()) == (told_day, time)
 
 
 @pytest.mark.parametrize("milliseconds", [0, 5, 50, 500, 999])
 def test_milliseconds_are_a_number_and_not_digits(milliseconds: int) -> None:
     """Elsewhere 5 ms and 50 ms were both read as 500."""
-    tick = tick_from_ctp(raw(UpdateMillisec=milliseconds), 1, 0, EXCHANGES)
+    tick = made(raw(UpdateMillisec=milliseconds))
     assert tick.time.nanos == milliseconds * 1_000_000
 
 
@@ -64,4 +129,4 @@ def test_milliseconds_are_a_number_and_not_digits(milliseconds: int) -> None:
 def test_a_snapshot_of_nothing_is_refused(changed: dict[str, bytes]) -> None:
     """It cannot be filed under a symbol and a day."""
     with pytest.raises(BadDepthError):
-        tick_from_ctp(raw(**changed), 1, 0, EXCHANGES)
+        made(raw(**changed))

@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 
-from arbig.market.v1.market_pb2 import Tick
-from market_svc import recorder as recorder_module
+from arbig.fanout import Feed
+from arbig.market.v1.market_pb2 import Tick, TickFlag
+from market_svc.depth import TickMaker
 from market_svc.gateway import Raw
+from market_svc.hours import ExchangeHours
 from market_svc.main import recall
+from market_svc.quality import Quality
 from market_svc.recorder import Recorder
+from market_svc.reel import payload
+from market_svc.status import ExchangeStatus
 from market_svc.tape import Tape
-
-DAY = "20261123"
+from tests.market_svc.test_depth import CALENDAR, raw
 
 
 class FullDisk:
@@ -27,26 +31,32 @@ class FullDisk:
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def record(recorder: Recorder, count: int) -> None:
-    raw = Raw(0, b"")
-    for _ in range(count):
-        recorder.record(raw)
+def begun(directory: Path) -> tuple[Recorder, Feed, Any]:
+    """Begin as the service does, with a small ring."""
+    tape = Tape(directory, 1000)
+    quality = Quality(ExchangeHours(CALENDAR, ExchangeStatus()))
+    feed = recall(tape, 64, quality.recall)
+    return Recorder(feed, tape, TickMaker({}, CALENDAR), quality), feed, tape
 
 
-def test_what_is_not_on_the_tape_is_not_seen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def record(recorder: Recorder, *snapshots: bytes) -> None:
+    for data in snapshots:
+        recorder.record(Raw(0, data))
+
+
+def told(feed: Feed, after: int = 0) -> list[tuple[int, str, list[str]]]:
+    """Give number, symbol and flags of the ticks that followers see."""
+    ticks = [Tick.FromString(payload(one.data)) for one in feed.between(after, 100)]
+    return [(one.seq, one.symbol, [TickFlag.Name(flag)[10:] for flag in one.flags]) for one in ticks]
+
+
+def test_what_is_not_on_the_tape_is_not_seen(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A full disk ends the service, which says so once; its next life goes on behind what was seen."""
-    monkeypatch.setattr(
-        recorder_module, "tick_from_ctp", lambda _data, seq, *_: Tick(seq=seq, symbol="au2604", trading_day=DAY)
-    )
-    tape: Any = Tape(tmp_path, 1000)
-    feed = recall(tape, 64)
-    recorder = Recorder(feed, tape, {})
-    record(recorder, 3)
+    recorder, feed, tape = begun(tmp_path)
+    record(recorder, *[raw(Volume=volume) for volume in range(3)])
     recorder.flush()
     file, tape._file = tape._file, FullDisk()
-    record(recorder, 5)
+    record(recorder, *[raw(Volume=volume) for volume in range(3, 8)])
     with pytest.raises(OSError, match="No space left"):
         recorder.flush()
     file.close()
@@ -54,3 +64,18 @@ def test_what_is_not_on_the_tape_is_not_seen(
     assert [one.seq for one in feed.between(0, 10)] == [1, 2, 3]
     assert [one.message for one in caplog.records] == ["the tape cannot be written: the market service ends"]
     assert recall(Tape(tmp_path, 2000), 64).cursor == feed.cursor
+
+
+def test_a_broken_link_is_told_at_once_and_the_next_tick_is_a_gap(tmp_path: Path) -> None:
+    """Of every symbol, as a tick of its own that repeats the last; a service that begins does not know more."""
+    recorder, feed, _ = begun(tmp_path)
+    record(recorder, raw(), raw(InstrumentID=b"au2606"))
+    recorder.flush()
+    recorder.link_lost()
+    assert told(feed, 2) == [(3, "au2604", ["STALE"]), (4, "au2606", ["STALE"])]
+    record(recorder, raw(Volume=5))
+    recorder.flush()
+    assert told(feed, 4) == [(5, "au2604", ["FIRST_SNAPSHOT", "GAP"])]
+    again, feed, _ = begun(tmp_path)
+    again.link_lost()
+    assert told(feed, 5) == [(6, "au2604", ["STALE"])]

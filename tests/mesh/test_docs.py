@@ -19,7 +19,14 @@ from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from tests.mesh.harness import REPOSITORY, Mesh
 from tests.servers import PASSWORD, Server, free_base, start_mariadb
 
-DOCUMENTS = ["README.md", "docs/operations.md", "docs/storage.md", "docs/trading.md", "web_bridge/README.md"]
+DOCUMENTS = [
+    "README.md",
+    "docs/market.md",
+    "docs/operations.md",
+    "docs/storage.md",
+    "docs/trading.md",
+    "web_bridge/README.md",
+]
 PAGES = ["README.md", "README.zh-CN.md", *(f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.md"))]
 _NAMED = re.compile(r"`([\w.-]+/[^`\s]*)`")
 _BLOCK = re.compile(r"```(sh|python)\n(.*?)```", re.DOTALL)

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from arbig.channel import open_channel
+from arbig.follow import Link, follow
 from arbig.front.v1 import front_pb2
 from arbig.market.v1 import market_pb2 as pb
+from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from arbig.store.v1 import history_pb2, store_pb2
-from arbig.stream.v1.stream_pb2 import Cursor
+from arbig.stream.v1.stream_pb2 import Cursor, Gap
 from tests.mesh.harness import Clients, Mesh, clients, recorded_day, running, until
 from tests.servers import start_redis
 
@@ -130,3 +133,83 @@ async def test_a_redis_killed_without_persistence_in_the_middle_is_whole_again(t
                 ticks, _ = await follow_ticks(services, Cursor(), count)
     assert stored == ticks
     assert [tick.seq for tick in ticks] == list(range(1, count + 1))
+
+
+async def resumed(market: str, stop: asyncio.Event, slow: bool) -> tuple[list[pb.Tick], list[Gap]]:
+    """Follow every tick over restarts of the service until told to stop; give the ticks and the declared gaps."""
+    ticks: list[pb.Tick] = []
+    gaps: list[Gap] = []
+    async with open_channel(market) as channel:
+        request = pb.SubscribeTicksRequest(after=Cursor())
+        method = MarketServiceStub(channel).SubscribeTicks
+        async for reply in follow(method, request, pb.SubscribeTicksResponse, Link("ticks")):
+            ticks += reply.ticks
+            gaps += [reply.gap] if reply.HasField("gap") else []
+            if slow:
+                await asyncio.sleep(0.02)
+            if reply.HasField("heartbeat") and stop.is_set():
+                return ticks, gaps
+    raise AssertionError("the stream ended")
+
+
+async def test_followers_of_a_killed_market_service_have_every_tick_once_or_know_what_is_missing(
+    replaying: tuple[Mesh, Path],
+) -> None:
+    """Three of them, one slow: the same ticks for all; what the exchange sent meanwhile is missing behind a GAP."""
+    mesh, day = replaying
+    rows, stop = expected(day), asyncio.Event()
+    async with clients(mesh) as services:
+        followers = [asyncio.create_task(resumed(mesh.address("market"), stop, slow)) for slow in (False, False, True)]
+
+        async def some() -> bool:
+            return bool((await services.market.GetStatus(pb.GetStatusRequest())).cursor.seq > len(rows) // 4)
+
+        await services.front.Start(front_pb2.StartRequest())
+        await until("a part of the day", some)
+        mesh.kill("market")
+
+        async def whole() -> bool:
+            front = await services.front.GetStatus(front_pb2.GetStatusRequest())
+            market = await services.market.GetStatus(pb.GetStatusRequest())
+            newest = await services.market.GetSnapshot(pb.GetSnapshotRequest())
+            return bool(front.published == len(rows) and market.ready and identity(newest.ticks[0]) == rows[-1])
+
+        await until("the end of the day", whole)
+        stop.set()
+        every = await asyncio.gather(*followers)
+    ticks, _ = every[0]
+    for others, gaps in every:
+        assert others == ticks
+        assert gaps == []
+    assert [tick.seq for tick in ticks] == list(range(1, len(ticks) + 1))
+    repeated = [tick for tick in ticks if list(tick.flags) == [pb.TICK_FLAG_STALE]]
+    fresh = [tick for tick in ticks if list(tick.flags) != [pb.TICK_FLAG_STALE]]
+    assert len(repeated) == 1
+    at, missing = 0, 0
+    for tick in fresh:
+        place = rows.index(identity(tick), at)
+        missing += place - at
+        assert place == at or pb.TICK_FLAG_GAP in tick.flags
+        at = place + 1
+    print(f"{len(fresh)} ticks once, {missing} missing behind a GAP")  # noqa: T201
+    assert len(fresh) + missing == len(rows)
+
+
+async def test_a_broken_link_to_the_exchange_is_told_at_once_and_behind_it_is_a_gap(tmp_path: Path) -> None:
+    """Each symbol's newest tick again, STALE; then a first snapshot that says what is missing."""
+    with running(tmp_path / "mesh", "--redis", "none", "--no-edge") as mesh:
+        async with clients(mesh) as services:
+            known = (await services.market.GetSnapshot(pb.GetSnapshotRequest())).ticks
+            call = services.market.SubscribeTicks(pb.SubscribeTicksRequest(after=Cursor()))
+            await services.front.DropConnections(front_pb2.DropConnectionsRequest(front=front_pb2.FRONT_MARKET))
+            flags: dict[str, list[list[int]]] = {tick.symbol: [] for tick in known}
+            async with asyncio.timeout(60):
+                async for reply in call:
+                    for tick in reply.ticks:
+                        if pb.TICK_FLAG_STALE in tick.flags or pb.TICK_FLAG_GAP in tick.flags:
+                            flags[tick.symbol].append(list(tick.flags))
+                    if known and all(len(told) == 2 for told in flags.values()):
+                        break
+            call.cancel()
+    after = [pb.TICK_FLAG_FIRST_SNAPSHOT, pb.TICK_FLAG_GAP]
+    assert all(told == [[pb.TICK_FLAG_STALE], after] for told in flags.values())

@@ -132,7 +132,7 @@ async def test_the_exchanges_own_status_opens_and_closes_the_session(
 ) -> None:
     """The auction takes limit orders alone; where the exchange said nothing yet, it decides itself."""
     async with desk_in(tmp_path) as desk:
-        desk.instruments.set_status("au", status)
+        desk.instruments.set_status("au", status, "09:00:00")
         if reason:
             await refused(desk, reason, type=type_)
         else:
@@ -146,6 +146,15 @@ async def test_an_order_that_opens_needs_a_fresh_price(tmp_path: Path) -> None:
         await desk.hold(2)
         desk.clock.ms += 1_001
         assert "came 1001 ms ago, 1000 ms allowed" in await refused(desk, "STALE_MARKET_DATA")
+        await desk.trading.submit(request("out", offset=pb.OFFSET_CLOSE_TODAY, **SELL))
+
+
+async def test_no_order_opens_on_a_price_that_says_it_is_stale(tmp_path: Path) -> None:
+    """It may have come this moment: the link to the exchange broke, or it is hours old."""
+    async with desk_in(tmp_path, max_tick_age_ms=1_000) as desk:
+        await desk.hold(2)
+        desk.trader.ticks["au2604"][0].flags.append(market_pb2.TICK_FLAG_STALE)
+        assert "marked STALE" in await refused(desk, "STALE_MARKET_DATA")
         await desk.trading.submit(request("out", offset=pb.OFFSET_CLOSE_TODAY, **SELL))
 
 

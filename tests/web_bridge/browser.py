@@ -15,11 +15,12 @@ from arbig.contracts import PUBLIC
 from arbig.server import serve
 from tests.servers import free_base
 from tests.web_bridge.mesh import DEADLINE_SECONDS, FakeMarket, FakeStore, FakeTrade
+from web_bridge import contract
 from web_bridge.hub import ESSENTIAL
 from web_bridge.main import run
 
 # Streams of the market and trade services.
-LINKS = 3
+LINKS = sum(source.service in ESSENTIAL for source in contract.read().sources)
 
 
 class Mesh:

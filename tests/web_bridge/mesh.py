@@ -3,10 +3,13 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any
 
 from arbig.errors import InvalidField, NotFound, Refused
 from arbig.fanout import Feed, element
+from arbig.market.v1 import bars_pb2
+from arbig.market.v1 import config_pb2 as config
 from arbig.market.v1 import market_pb2 as market
 from arbig.server import Context
 from arbig.store.v1 import log_pb2, strategy_pb2
@@ -32,6 +35,24 @@ class FakeMarket:
 
     def __init__(self, ring: int = 100_000) -> None:
         self.feed = Feed(EPOCH, ring)
+        self.bars = Feed(EPOCH, ring)
+        self.config = Feed(EPOCH, 100)
+
+    def main_contract(self, symbol: str) -> None:
+        """Make a contract the main one."""
+        one = config.MarketConfigChange(
+            seq=self.config.head + 1, config=config.MarketConfig(main_contract=symbol), changed=["main_contract"]
+        )
+        self.config.append("", element(one.SerializeToString()))
+        self.config.wake()
+
+    def bar(self, symbol: str, begin: datetime, close: float, volume: int = 1) -> None:
+        """Publish the newest state of a bar of a minute."""
+        one = bars_pb2.Bar(symbol=symbol, trading_day="20251124", open=close - 0.04, close=close, volume=volume)
+        one.high, one.low = close + 0.06, close - 0.1
+        one.begin_time.FromDatetime(begin)
+        self.bars.append(f"{symbol} {begin}", element(one.SerializeToString()))
+        self.bars.wake()
 
     def tick(self, symbol: str, last: float, **more: Any) -> None:
         """Publish a tick with five levels around `last`."""
@@ -64,6 +85,26 @@ class FakeMarket:
         with self.feed.follower(context.peer(), request.symbols) as follower:
             async for batch in follower.batches(after):
                 yield batch.response(market.SubscribeTicksResponse)
+
+    async def WatchMarketConfig(self, request: Any, context: Context) -> AsyncIterator[bytes]:  # noqa: N802
+        """Serve the configuration."""
+        after = request.after if request.HasField("after") else None
+        with self.config.follower(context.peer()) as follower:
+            async for batch in follower.batches(after):
+                yield batch.response(config.WatchMarketConfigResponse)
+
+    async def SubscribeBars(self, request: Any, context: Context) -> AsyncIterator[bytes]:  # noqa: N802
+        """Serve the bars."""
+        after = request.after if request.HasField("after") else None
+        with self.bars.follower(context.peer()) as follower:
+            async for batch in follower.batches(after):
+                yield batch.response(bars_pb2.SubscribeBarsResponse)
+
+    def __getattr__(self, name: str) -> Any:
+        """Have no other method."""
+        if name[0].isupper():
+            return _not_here
+        raise AttributeError(name)
 
     async def GetSnapshot(self, _: Any, __: Context) -> market.GetSnapshotResponse:  # noqa: N802
         """Have none."""

@@ -1,11 +1,16 @@
 """A topic's items, framed once for all who stand at one place."""
 
+import orjson
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from arbig.market.v1.bars_pb2 import Bar
 from arbig.trade.v1 import trade_pb2 as trade
 from web_bridge import contract
 from web_bridge.channel import BATCH, Channel
 from web_bridge.protocol import Place
 
-ORDERS = next(topic for source in contract.read().sources for topic in source.topics if topic.template[:5] == "order")
+TOPICS = {topic.template: topic for source in contract.read().sources for topic in source.topics}
+ORDERS, BARS = TOPICS["order.{account_id}"], TOPICS["bar.{symbol}"]
 
 
 def channel_with(count: int) -> Channel:
@@ -35,3 +40,17 @@ def test_a_long_way_is_gone_in_steps() -> None:
 def test_whoever_wants_none_of_it_steps_behind_it() -> None:
     """Without a frame."""
     assert channel_with(3).after("order.other", ("other",), 0) == (None, 3)
+
+
+def test_a_time_may_be_part_of_the_key() -> None:
+    """A bar that changed replaces itself, and the newest are as many as the option says."""
+    channel = Channel(BARS)
+    channel.begin(Place(1, 0), "the beginning")
+    for minute in [*range(BARS.most + 1), BARS.most]:
+        channel.put(1, Bar(symbol="au2604", begin_time=Timestamp(seconds=60 * minute), volume=minute))
+    channel.move(Place(1, 1))
+    first = channel.after("bar.au2604", ("au2604",), 0)
+    rest = channel.after("bar.au2604", ("au2604",), first.position)
+    frames = [chunk.frame or b"" for chunk in (first, rest)]
+    volumes = [bar["volume"] for frame in frames for bar in orjson.loads(frame[frame.index(b"{") :])["items"]]
+    assert volumes == list(range(1, BARS.most + 1))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from arbig.errors import InvalidField
+from arbig.market.v1.config_pb2 import MarketConfig, Product
 from arbig.market.v1.market_pb2 import SubscribeTicksRequest, Tick
 from arbig.trade.v1 import trade_pb2 as trade
 from web_bridge.encode import decode, encoder
@@ -24,6 +25,14 @@ def test_an_absent_price_is_a_missing_key() -> None:
 def test_a_price_that_is_there_is_a_number() -> None:
     """Also where it is the default of its type."""
     assert encode(Tick(last_price=0.0))["lastPrice"] == 0.0
+
+
+def test_a_map_is_an_object_by_its_keys() -> None:
+    """A product's terms by the product's name."""
+    config = MarketConfig(main_contract="au2604", products={"au": Product(multiplier=1000, name_zh="黄金")})
+    encoded = encode(config)
+    assert encoded["mainContract"] == "au2604"
+    assert encoded["products"] == {"au": {"multiplier": 1000, "priceTick": 0.0, "name": "", "nameZh": "黄金"}}
 
 
 def test_large_integers_are_numbers() -> None:

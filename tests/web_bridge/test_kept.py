@@ -22,6 +22,17 @@ def test_a_reader_gets_only_what_changed_since() -> None:
     assert [entry.data for entry in latest.since(seen)] == [b"2"]
 
 
+def test_of_each_topic_the_last_to_change_are_kept() -> None:
+    """A chart needs so many bars; what one symbol has is no matter of another."""
+    latest = Latest(most=2)
+    for symbol, begin in (("a", 1), ("b", 1), ("a", 2), ("a", 1), ("a", 3)):
+        latest.put((symbol, begin), (symbol,), b"%b%d" % (symbol.encode(), begin))
+    assert [entry.data for entry in latest.since(0)] == [b"b1", b"a1", b"a3"]
+    latest.clear()
+    latest.put(("a", 4), ("a",), b"a4")
+    assert [entry.data for entry in latest.since(0)] == [b"a4"]
+
+
 def log_of(*numbers: int, size: int = 100, begin: int = 0) -> Log:
     log = Log(size)
     log.begin(begin)

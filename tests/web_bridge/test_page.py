@@ -1,6 +1,5 @@
 """The page in a real Chromium, before the bridge and fake services."""
 
-import asyncio
 import contextlib
 import random
 from collections.abc import AsyncIterator
@@ -33,19 +32,17 @@ ARGUMENTS = [
 SYMBOLS = {"au2604": 951.2, "au2606": 953.6, "au2608": 956.1}
 
 
-async def trade_for_an_hour(mesh: Mesh) -> None:
-    """Publish ticks whose exchange times span the last hour."""
+def trade_for_an_hour(mesh: Mesh) -> None:
+    """Publish the bars of the last hour, and a tick of each symbol."""
     rng = random.Random(7)
-    begin = datetime.now(UTC) - timedelta(hours=1)
-    volume = 61_000
+    begin = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
     last = dict(SYMBOLS)
-    for step in range(300):
-        volume += rng.randrange(1, 60)
+    for minute in range(60):
         for symbol in SYMBOLS:
-            last[symbol] = round(round((last[symbol] + rng.gauss(0, 0.06)) / 0.02) * 0.02, 2)
-            mesh.market.tick(symbol, last[symbol], volume=volume, time=begin + timedelta(seconds=12 * step))
-        # Prices conflate: a burst would be one bar.
-        await asyncio.sleep(0.004)
+            last[symbol] = round(round((last[symbol] + rng.gauss(0, 0.12)) / 0.02) * 0.02, 2)
+            mesh.market.bar(symbol, begin + timedelta(minutes=minute), last[symbol], rng.randrange(20, 300))
+    for symbol, price in last.items():
+        mesh.market.tick(symbol, price, volume=61_000)
 
 
 class Restarts:
@@ -115,6 +112,19 @@ async def fill(page: Page, price: str, volume: str) -> None:
     await page.get_by_test_id("ticket-volume").fill(volume)
 
 
+async def test_the_main_contract_is_marked_and_shown_first(parts: Mesh, page: Page) -> None:
+    """Whatever it becomes meanwhile, until somebody chooses another contract."""
+    for symbol in ("au2606", "au2604"):
+        parts.market.main_contract(symbol)
+        row = page.get_by_test_id(f"watch-row-{symbol}")
+        await expect(row.get_by_test_id("main-contract")).to_have_text("main")
+        await expect(row).to_have_class("chosen")
+    await page.get_by_test_id("watch-row-au2608").click()
+    parts.market.main_contract("au2606")
+    await expect(page.get_by_test_id("watch-row-au2606").get_by_test_id("main-contract")).to_be_visible()
+    await expect(page.get_by_test_id("watch-row-au2608")).to_have_class("chosen")
+
+
 async def test_prices_move_on_the_page(parts: Mesh, page: Page) -> None:
     """The last price, and the profit of the position with it."""
     parts.market.tick("au2604", 951.24)
@@ -122,6 +132,27 @@ async def test_prices_move_on_the_page(parts: Mesh, page: Page) -> None:
     row = page.get_by_test_id("position-row-au2604-long")
     await expect(row.get_by_test_id("position-profit")).to_have_text("+3,720.00")
     assert "ms" in await page.get_by_test_id("link-age").inner_text()
+
+
+async def test_the_chart_has_the_bars_of_the_chosen_symbol(parts: Mesh, page: Page) -> None:
+    """A bar that grows, one that comes late and one that is corrected each stand where they belong."""
+    chart = page.get_by_test_id("chart")
+    minute = datetime(2025, 11, 24, 1, tzinfo=UTC)
+    await page.get_by_test_id("watch-row-au2604").click()
+    for number, close in enumerate([950.0, 951.0, 952.0]):
+        parts.market.bar("au2604", minute + timedelta(minutes=2 * number), close, 10)
+    await expect(chart).to_have_attribute("aria-label", "3 bars, 30 lots, 952")
+    parts.market.bar("au2604", minute + timedelta(minutes=4), 953.0, 12)
+    await expect(chart).to_have_attribute("aria-label", "3 bars, 32 lots, 953")
+    parts.market.bar("au2604", minute + timedelta(minutes=1), 940.0, 5)
+    await expect(chart).to_have_attribute("aria-label", "4 bars, 37 lots, 953")
+    parts.market.bar("au2604", minute, 941.0, 1)
+    await expect(chart).to_have_attribute("aria-label", "4 bars, 28 lots, 953")
+    parts.market.bar("au2606", minute, 900.0, 7)
+    await page.get_by_test_id("watch-row-au2606").click()
+    await expect(chart).to_have_attribute("aria-label", "1 bars, 7 lots, 900")
+    await page.get_by_test_id("watch-row-au2604").click()
+    await expect(chart).to_have_attribute("aria-label", "4 bars, 28 lots, 953")
 
 
 async def test_an_order_is_sent_and_cancelled_with_the_mouse(parts: Mesh, page: Page) -> None:
@@ -276,7 +307,7 @@ async def test_events_that_storage_cannot_keep_put_its_lamp_out(parts: Mesh, pag
 
 async def test_a_busy_desk_fits_a_small_window(parts: Mesh, page: Page, tmp_path: Path) -> None:
     """Nothing is cut off at 1000 pixels; the pictures are for people to look at."""
-    await trade_for_an_hour(parts)
+    trade_for_an_hour(parts)
     for number, state in enumerate([trade.ORDER_STATE_ACCEPTED, trade.ORDER_STATE_FILLED, trade.ORDER_STATE_REJECTED]):
         side = trade.DIRECTION_SELL if number % 2 else trade.DIRECTION_BUY
         filled = 3 if state == trade.ORDER_STATE_FILLED else 0

@@ -31,7 +31,7 @@ class _MarketConfigOriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ma
     MARKET_CONFIG_ORIGIN_UNSPECIFIED: _MarketConfigOrigin.ValueType  # 0
     """Not known."""
     MARKET_CONFIG_ORIGIN_DEFAULTS: _MarketConfigOrigin.ValueType  # 1
-    """It was made with the defaults."""
+    """Defaults: it was made with them, or its main contract was chosen by the service."""
     MARKET_CONFIG_ORIGIN_CALL: _MarketConfigOrigin.ValueType  # 2
     """UpdateMarketConfig."""
     MARKET_CONFIG_ORIGIN_FILE: _MarketConfigOrigin.ValueType  # 3
@@ -45,7 +45,7 @@ class MarketConfigOrigin(_MarketConfigOrigin, metaclass=_MarketConfigOriginEnumT
 MARKET_CONFIG_ORIGIN_UNSPECIFIED: MarketConfigOrigin.ValueType  # 0
 """Not known."""
 MARKET_CONFIG_ORIGIN_DEFAULTS: MarketConfigOrigin.ValueType  # 1
-"""It was made with the defaults."""
+"""Defaults: it was made with them, or its main contract was chosen by the service."""
 MARKET_CONFIG_ORIGIN_CALL: MarketConfigOrigin.ValueType  # 2
 """UpdateMarketConfig."""
 MARKET_CONFIG_ORIGIN_FILE: MarketConfigOrigin.ValueType  # 3
@@ -87,10 +87,13 @@ class MarketConfig(_message.Message):
     NEXT_MAIN_CONTRACT_FIELD_NUMBER: _builtins.int
     NEXT_AFTER_FIELD_NUMBER: _builtins.int
     main_contract: _builtins.str
-    """The contract that is meant where none is named: "au2604"."""
+    """The contract that is meant where none is named: "au2604". Empty until somebody chooses one or
+    the service does: of the first product, once instruments and a trading day are known, the
+    nearest even delivery month that does not expire within 30 days.
+    """
     next_main_contract: _builtins.str
     """What becomes the main contract with the trading day after `next_after`; empty if nothing does.
-    Only UpdateMarketConfig of `main_contract` sets it.
+    UpdateMarketConfig of `main_contract` sets it, or the file.
     """
     next_after: _builtins.str
     """YYYYMMDD: the trading day on which the next main contract was chosen."""

@@ -760,7 +760,9 @@ class GetCalendarResponse(_message.Message):
     TRADING_DAY_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     trading_day: _builtins.str
-    """YYYYMMDD: the trading day at this moment; in the evening before a session, the next one."""
+    """YYYYMMDD: the trading day at this moment; in the evening before a session, the next one. Empty
+    where the holidays of its year are not known.
+    """
     status: Global___InstrumentStatus.ValueType
     """What the exchange itself says it is doing with the product now, which wins over the times
     above; unspecified while not heard.
@@ -817,6 +819,7 @@ class GetStatusResponse(_message.Message):
     REJECTED_FIELD_NUMBER: _builtins.int
     FOLLOWERS_FIELD_NUMBER: _builtins.int
     CONFIG_ERROR_FIELD_NUMBER: _builtins.int
+    TRADE_REASON_FIELD_NUMBER: _builtins.int
     ready: _builtins.bool
     """Whether ticks can come: logged in and subscribed."""
     reason: _builtins.str
@@ -828,7 +831,13 @@ class GetStatusResponse(_message.Message):
     rejected: _builtins.int
     """Callbacks that could not be made into a tick, since the process began."""
     config_error: _builtins.str
-    """Why the edited configuration file is not in effect, for people; empty while it is."""
+    """Why the market configuration cannot be read from its file or kept there, for people; empty
+    while it can. What was in effect stays so.
+    """
+    trade_reason: _builtins.str
+    """What keeps the trade service's instruments and positions from coming, for people; empty while
+    they come. Ticks come without them, of what was known before.
+    """
     @_builtins.property
     def cursor(self) -> _stream_pb2.Cursor:
         """The head of the stream."""
@@ -858,10 +867,11 @@ class GetStatusResponse(_message.Message):
         rejected: _builtins.int = ...,
         followers: _abc.Iterable[Global___FollowerStatus] | None = ...,
         config_error: _builtins.str = ...,
+        trade_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_data_age_seconds", b"_data_age_seconds", "cursor", b"cursor", "data_age_seconds", b"data_age_seconds", "oldest", b"oldest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_data_age_seconds", b"_data_age_seconds", "config_error", b"config_error", "cursor", b"cursor", "data_age_seconds", b"data_age_seconds", "followers", b"followers", "oldest", b"oldest", "ready", b"ready", "reason", b"reason", "rejected", b"rejected", "subscribed", b"subscribed", "trading_day", b"trading_day"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_data_age_seconds", b"_data_age_seconds", "config_error", b"config_error", "cursor", b"cursor", "data_age_seconds", b"data_age_seconds", "followers", b"followers", "oldest", b"oldest", "ready", b"ready", "reason", b"reason", "rejected", b"rejected", "subscribed", b"subscribed", "trade_reason", b"trade_reason", "trading_day", b"trading_day"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__data_age_seconds: _TypeAlias = _typing.Literal["data_age_seconds"]  # noqa: Y015
     _WhichOneofArgType__data_age_seconds: _TypeAlias = _typing.Literal["_data_age_seconds", b"_data_age_seconds"]  # noqa: Y015

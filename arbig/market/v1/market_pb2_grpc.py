@@ -181,9 +181,11 @@ class MarketServiceServicer:
     def UpdateMarketConfig(self, request, context):
         """Changes what `update_mask` names, and keeps it in the file: OK means it is on the disk.
 
-        Another main contract takes effect when the next trading day begins, unless `at_once` is set.
-        A contract with an open position stays subscribed whatever `symbols` says. INVALID_ARGUMENT
-        names the field and what is wrong with it; nothing is changed then.
+        Another main contract takes effect when the next trading day begins, unless `at_once` is set,
+        there was none, or no trading day was seen yet; naming the present one takes that back. A
+        contract with an open position stays subscribed whatever `symbols` says. INVALID_ARGUMENT names
+        the field and what is wrong with it; nothing is changed then. FAILED_PRECONDITION: the file was
+        edited and has a mistake, which is not written over. UNAVAILABLE: the file cannot be written.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

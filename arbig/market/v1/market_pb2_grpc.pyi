@@ -84,9 +84,11 @@ class MarketServiceStub:
     UpdateMarketConfig: _grpc.UnaryUnaryMultiCallable[_config_pb2.UpdateMarketConfigRequest, _config_pb2.UpdateMarketConfigResponse]
     """Changes what `update_mask` names, and keeps it in the file: OK means it is on the disk.
 
-    Another main contract takes effect when the next trading day begins, unless `at_once` is set.
-    A contract with an open position stays subscribed whatever `symbols` says. INVALID_ARGUMENT
-    names the field and what is wrong with it; nothing is changed then.
+    Another main contract takes effect when the next trading day begins, unless `at_once` is set,
+    there was none, or no trading day was seen yet; naming the present one takes that back. A
+    contract with an open position stays subscribed whatever `symbols` says. INVALID_ARGUMENT names
+    the field and what is wrong with it; nothing is changed then. FAILED_PRECONDITION: the file was
+    edited and has a mistake, which is not written over. UNAVAILABLE: the file cannot be written.
     """
     WatchMarketConfig: _grpc.UnaryStreamMultiCallable[_config_pb2.WatchMarketConfigRequest, _config_pb2.WatchMarketConfigResponse]
     """Follows the configuration: as it is, and then each change, however it was made."""
@@ -147,9 +149,11 @@ class MarketServiceAsyncStub(MarketServiceStub):
     UpdateMarketConfig: _aio.UnaryUnaryMultiCallable[_config_pb2.UpdateMarketConfigRequest, _config_pb2.UpdateMarketConfigResponse]  # type: ignore[assignment]
     """Changes what `update_mask` names, and keeps it in the file: OK means it is on the disk.
 
-    Another main contract takes effect when the next trading day begins, unless `at_once` is set.
-    A contract with an open position stays subscribed whatever `symbols` says. INVALID_ARGUMENT
-    names the field and what is wrong with it; nothing is changed then.
+    Another main contract takes effect when the next trading day begins, unless `at_once` is set,
+    there was none, or no trading day was seen yet; naming the present one takes that back. A
+    contract with an open position stays subscribed whatever `symbols` says. INVALID_ARGUMENT names
+    the field and what is wrong with it; nothing is changed then. FAILED_PRECONDITION: the file was
+    edited and has a mistake, which is not written over. UNAVAILABLE: the file cannot be written.
     """
     WatchMarketConfig: _aio.UnaryStreamMultiCallable[_config_pb2.WatchMarketConfigRequest, _config_pb2.WatchMarketConfigResponse]  # type: ignore[assignment]
     """Follows the configuration: as it is, and then each change, however it was made."""
@@ -261,9 +265,11 @@ class MarketServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_config_pb2.UpdateMarketConfigResponse, _abc.Awaitable[_config_pb2.UpdateMarketConfigResponse]]:
         """Changes what `update_mask` names, and keeps it in the file: OK means it is on the disk.
 
-        Another main contract takes effect when the next trading day begins, unless `at_once` is set.
-        A contract with an open position stays subscribed whatever `symbols` says. INVALID_ARGUMENT
-        names the field and what is wrong with it; nothing is changed then.
+        Another main contract takes effect when the next trading day begins, unless `at_once` is set,
+        there was none, or no trading day was seen yet; naming the present one takes that back. A
+        contract with an open position stays subscribed whatever `symbols` says. INVALID_ARGUMENT names
+        the field and what is wrong with it; nothing is changed then. FAILED_PRECONDITION: the file was
+        edited and has a mistake, which is not written over. UNAVAILABLE: the file cannot be written.
         """
 
     @_abc_1.abstractmethod

@@ -96,7 +96,9 @@ class Topic(_message.Message):
     """STATE only: of each topic, at most this many items are kept, the newest; 0 means all."""
     @_builtins.property
     def key(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """STATE only: the fields of the item that say which item a newer one replaces."""
+        """STATE only: the fields of the item that say which item a newer one replaces; none means that
+        there is one item.
+        """
 
     def __init__(
         self,

@@ -10,11 +10,11 @@ import pytest
 from google.protobuf.message import Message
 
 from arbig.errors import InvalidField, NotFound
+from arbig.pages import to_token
 from arbig.store.v1 import store_pb2 as pb
 from arbig.trade.v1 import trade_pb2 as tr
 from store_svc.journal.batch import Batch
 from store_svc.journal.writing import rewind, write
-from store_svc.pages import to_token
 from tests.store_svc.injections import INJECTIONS, lower
 from tests.store_svc.mesh import EPOCH, journal, order, trade
 from tests.store_svc.stored import Stored, items, storing

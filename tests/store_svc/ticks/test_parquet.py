@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arbig.market.v1.market_pb2 import Tick
+from arbig.market.v1.market_pb2 import Tick, TickFlag
 from bench.store_ticks import recorded_ticks
 from store_svc.ticks import files
 from store_svc.ticks.parquet import COLUMNS, compact, from_rows, to_table
@@ -26,7 +26,7 @@ DOUBLES = st.one_of(
     st.sampled_from([0.0, -0.0, math.inf, math.nan, 1.7976931348623157e308, 450.02, 1e14, 5e-324]),
 )
 INTEGERS = {Field.TYPE_INT64: (-(2**63), 2**63 - 1), Field.TYPE_INT32: (-(2**31), 2**31 - 1)}
-INTEGERS[Field.TYPE_UINT64] = 0, 2**64 - 1
+INTEGERS |= {Field.TYPE_UINT64: (0, 2**64 - 1), Field.TYPE_ENUM: (0, 12)}
 
 
 def values(field: Field) -> st.SearchStrategy[object]:
@@ -69,7 +69,9 @@ def whole_tick() -> Tick:
     """Make a tick that has every field."""
     tick = Tick()
     for number, field in enumerate(Tick.DESCRIPTOR.fields, 1):
-        if field.is_repeated:
+        if field.type == Field.TYPE_ENUM:
+            getattr(tick, field.name).extend(TickFlag.values())
+        elif field.is_repeated:
             getattr(tick, field.name).extend([number + level for level in range(5)])
         elif field.type == Field.TYPE_MESSAGE:
             getattr(tick, field.name).FromNanoseconds(1_700_000_000_123_456_789 + number)
@@ -83,6 +85,22 @@ def test_every_field_of_the_contract_has_its_columns() -> None:
     table = to_table([whole_tick().SerializeToString()])
     assert table.column("raw").null_count == 1
     assert [column.name for column in COLUMNS if table.column(column.name).null_count] == []
+
+
+def test_flags_are_names_that_anybody_can_look_for() -> None:
+    """Null where there are none; a flag of a newer contract is in `raw`."""
+    flags = [TickFlag.TICK_FLAG_OFF_SESSION, TickFlag.TICK_FLAG_SETTLEMENT]
+    table = to_table([tick.SerializeToString() for tick in (Tick(seq=1, flags=flags), Tick(seq=2))])
+    assert table.column("flags").to_pylist() == ["OFF_SESSION,SETTLEMENT", None]
+    assert table.column("raw").null_count == 2
+    newer = Tick(flags=[99]).SerializeToString()  # type: ignore[list-item]
+    assert to_table([newer]).column("raw").to_pylist() == [newer]
+
+
+def test_a_file_of_the_time_before_flags_can_be_read() -> None:
+    """Its ticks have none."""
+    tick = Tick(seq=1, symbol="au2604").SerializeToString()
+    assert from_rows(to_table([tick]).drop_columns(["flags"])) == [tick]
 
 
 def test_a_field_of_a_newer_contract_is_kept_too(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import {
   createChart,
 } from "lightweight-charts";
 import { useEffect, useRef } from "preact/hooks";
-import type { Bar } from "./bars";
 import { clock, decimals } from "./format";
 import { language } from "./i18n";
-import { barsOf, chosen, onBar, stepOf, tickOf } from "./store";
+import { chosen, onBars, shownBars, stepOf, tickOf } from "./store";
+import type { Bar } from "./wire";
 
 // The chart knows UTC only; the exchange lives eight hours ahead and has no summer time.
 const SHANGHAI_SECONDS = 8 * 3_600;
@@ -30,7 +30,7 @@ export function ChartPanel() {
         <b data-testid="chart-symbol">{chosen.value}</b> 1m
         <span class="dim right">{clock(tick?.time)}</span>
       </h2>
-      <div class="canvas" ref={host} data-testid="chart" />
+      <div class="canvas" role="img" ref={host} data-testid="chart" />
     </section>
   );
 }
@@ -43,15 +43,15 @@ function draw(host: HTMLElement): () => void {
     rightPriceScale: { borderColor: "#262d39", scaleMargins: { top: 0.08, bottom: 0.25 } },
     timeScale: { borderColor: "#262d39", timeVisible: true, secondsVisible: false, rightOffset: 4, barSpacing: 9 },
   });
-  const stopDrawing = effect(() => show(chart, chosen.value, stepOf(chosen.value), language.value === "zh"));
+  const stopDrawing = effect(() => show(chart, host, stepOf(chosen.value), language.value === "zh"));
   return () => {
     stopDrawing();
     chart.remove();
   };
 }
 
-// Draws one symbol, and goes on drawing until the returned function is called.
-function show(chart: IChartApi, symbol: string, step: number, redIsUp: boolean): () => void {
+// Draws the chosen symbol's bars, and goes on drawing until the returned function is called.
+function show(chart: IChartApi, host: HTMLElement, step: number, redIsUp: boolean): () => void {
   const [up, down] = redIsUp ? ["#e5534b", "#3fa66b"] : ["#3fa66b", "#e5534b"];
   // Steps above 1 (rubber: 5) would give the axis labels that repeat.
   const priceFormat = { type: "price", minMove: Math.min(step, 1), precision: decimals(step) } as const;
@@ -61,22 +61,24 @@ function show(chart: IChartApi, symbol: string, step: number, redIsUp: boolean):
   const volumes = chart.addSeries(HistogramSeries, { priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
   volumes.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
 
-  const at = (bar: Bar) => (bar.minute + SHANGHAI_SECONDS) as UTCTimestamp;
+  const at = (bar: Bar) => (bar.beginTime / 1_000 + SHANGHAI_SECONDS) as UTCTimestamp;
   const candle = (bar: Bar): CandlestickData => ({ time: at(bar), open: bar.open, high: bar.high, low: bar.low, close: bar.close });
   const column = (bar: Bar): HistogramData => ({ time: at(bar), value: bar.volume, color: `${bar.close < bar.open ? down : up}66` });
 
-  const redraw = () => {
-    candles.setData(barsOf(symbol).map(candle));
-    volumes.setData(barsOf(symbol).map(column));
+  const draw = (bar?: Bar) => {
+    if (bar) {
+      candles.update(candle(bar));
+      volumes.update(column(bar));
+    } else {
+      candles.setData(shownBars().map(candle));
+      volumes.setData(shownBars().map(column));
+    }
+    // A canvas says nothing to those who do not see it.
+    const lots = shownBars().reduce((sum, one) => sum + one.volume, 0);
+    host.ariaLabel = `${shownBars().length} bars, ${lots} lots, ${shownBars().at(-1)?.close ?? ""}`;
   };
-  redraw();
-  const stopListening = onBar((changed, bar) => {
-    if (changed !== symbol) return;
-    // The first bar of another recording may lie before what is drawn.
-    if (barsOf(symbol).length === 1) return redraw();
-    candles.update(candle(bar));
-    volumes.update(column(bar));
-  });
+  draw();
+  const stopListening = onBars(draw);
   return () => {
     stopListening();
     chart.removeSeries(candles);

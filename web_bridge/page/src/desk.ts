@@ -1,8 +1,9 @@
 // What the page follows and calls: topics into the store, orders out.
 
+import { effect } from "@preact/signals";
 import { Socket } from "./socket";
 import * as store from "./store";
-import type { Account, Cursor, Direction, Instrument, Offset, Order, Position, StoreStatus, Tick, Trade, TradeStatus } from "./wire";
+import type { Account, Bar, Cursor, Direction, Instrument, MarketConfigChange, Offset, Order, Position, StoreStatus, Tick, Trade, TradeStatus } from "./wire";
 
 const TRADE = "arbig.trade.v1.TradeService";
 const RECORDS = "arbig.store.v1.RecordService";
@@ -52,6 +53,9 @@ export function start(): void {
   socket.follow<Instrument>("instrument.*", {
     items: (items) => store.put(store.instruments, items, (one) => one.symbol),
   });
+  socket.follow<MarketConfigChange>("market_config", {
+    items: (items) => (store.mainContract.value = items.at(-1)?.config.mainContract ?? ""),
+  });
   socket.follow<Position>("position.*", {
     items: (items, fresh) => {
       if (fresh) store.positions.value = new Map();
@@ -63,9 +67,19 @@ export function start(): void {
   socket.follow<Order>("order.*", { begin: listOrders, items: takeOrders });
   socket.follow<Trade>("trade.*", { begin: listTrades, items: takeTrades });
 
+  effect(() => followBars(store.chosen.value));
+
   setInterval(() => void askTrade(), TRADE_STATUS_MS);
   setInterval(() => void askStore(), STORE_STATUS_MS);
   socket.connect();
+}
+
+function followBars(symbol: string): (() => void) | undefined {
+  if (!symbol) return undefined;
+  const topic = `bar.${symbol}`;
+  store.clearBars();
+  socket.follow<Bar>(topic, { items: store.takeBars, reset: store.clearBars });
+  return () => socket.unfollow(topic);
 }
 
 function takeOrders(items: Order[]): void {

@@ -32,6 +32,8 @@ const WORDS = {
   linkStore: ["Storage", "存储"],
   linkTrade: ["Trade", "交易"],
   LONG: ["Long", "多"],
+  main: ["main", "主力"],
+  stale: ["stale", "失效"],
   margin: ["Margin", "保证金"],
   noOrders: ["No orders today", "今日无委托"],
   noPositions: ["No positions", "无持仓"],

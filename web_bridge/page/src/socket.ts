@@ -74,6 +74,10 @@ export class Socket {
     if (this.open) void this.subscribe(name, topic);
   }
 
+  unfollow(name: string): void {
+    if (this.topics.delete(name)) this.say({ op: "unsubscribe", topic: name });
+  }
+
   // Lists a topic anew, and follows it from there.
   renew(name: string): void {
     const topic = this.topics.get(name);

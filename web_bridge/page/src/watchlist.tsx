@@ -2,7 +2,7 @@
 
 import { count, price, signed, trend } from "./format";
 import { t } from "./i18n";
-import { choose, chosen, stepOf, symbols, tickOf } from "./store";
+import { choose, chosen, mainContract, stepOf, symbols, tickOf } from "./store";
 
 export function Watchlist() {
   return (
@@ -49,7 +49,11 @@ function Row({ symbol }: { symbol: string }) {
       data-testid={`watch-row-${symbol}`}
       onClick={() => choose(symbol)}
     >
-      <td class="text symbol">{symbol}</td>
+      <td class="text symbol">
+        {symbol}
+        {tick.flags.includes("STALE") && <small class="stale">{t("stale")}</small>}
+        {symbol === mainContract.value && <small data-testid="main-contract">{t("main")}</small>}
+      </td>
       <td class={`last ${tone}`} data-testid={`last-${symbol}`}>
         {price(last, step)}
       </td>

@@ -22,6 +22,17 @@ export interface Tick {
   bidVolumes: number[];
   askPrices: number[];
   askVolumes: number[];
+  flags: string[];
+}
+
+export interface Bar {
+  symbol: string;
+  beginTime: number;
+  open: number;
+  high: number;
+  low: number;
+  close: number;
+  volume: number;
 }
 
 export interface Instrument {
@@ -29,6 +40,10 @@ export interface Instrument {
   multiplier: number;
   priceTick: number;
   status: string;
+}
+
+export interface MarketConfigChange {
+  config: { mainContract: string };
 }
 
 export type Direction = "BUY" | "SELL";

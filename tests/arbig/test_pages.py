@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arbig.errors import InvalidField
+from arbig.pages import Place, from_token, page_size, to_token
 from arbig.store.v1.store_pb2 import ListOrdersRequest, ListTradesRequest
 from arbig.trade.v1.trade_pb2 import ORDER_STATE_ACCEPTED
-from store_svc.pages import Place, from_token, page_size, to_token
 
 ASKED = ListOrdersRequest(symbol="au2604")
 PLACES = st.lists(st.integers(0, 2**64 - 1) | st.text(st.characters(exclude_categories=["Cs"])), max_size=4).map(tuple)
@@ -72,7 +72,7 @@ def test_any_other_text_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("place", ["[" * 100_000, "{", "5", "null"])
 def test_what_is_no_place_is_refused_though_the_check_passes(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("store_svc.pages.json.dumps", lambda *_, **__: place)
+    monkeypatch.setattr("arbig.pages.json.dumps", lambda *_, **__: place)
     assert_refused(to_token((), ASKED))
 
 

@@ -19,11 +19,11 @@ _CHECK_BYTES = 8
 Place = tuple[int | str, ...]
 
 
-def page_size(asked: int, default: int = DEFAULT_SIZE) -> int:
+def page_size(asked: int, default: int = DEFAULT_SIZE, most: int = MOST) -> int:
     """Give how many rows a page has; raises InvalidField below 0."""
     if asked < 0:
         raise InvalidField("page_size", f"{asked} is below 0")
-    return min(asked or default, MOST)
+    return min(asked or default, most)
 
 
 def to_token(place: Place, request: Message) -> str:

@@ -1,0 +1,48 @@
+"""Whether the exchange trades at a second: by the timetable, and by what the exchange itself says."""
+
+from functools import lru_cache
+
+from arbig.calendar import Calendar, Session, clock_second
+from arbig.instrument import product_of
+from arbig.sessions import place
+from market_svc.status import ExchangeStatus
+
+# Before a session an auction's last minute, in which it is matched.
+_MATCH = 60
+
+
+class ExchangeHours:
+    """The sessions of all symbols.
+
+    A status comes another way than the ticks, and may come a little later than they do. So one that
+    begins where the timetable says so, as the timetable says, only confirms it; whoever keeps other
+    hours says so at other times, and that holds until the next word.
+    """
+
+    def __init__(self, calendar: Calendar, status: ExchangeStatus) -> None:
+        self._calendar = calendar
+        self._status = status
+
+    @property
+    def changes(self) -> int:
+        """How often the exchange has told another status so far."""
+        return self._status.changes
+
+    def is_open(self, symbol: str, trading_day: str, second: int) -> bool:
+        """Whether a second since 1970 lies in a session or an auction of a trading day, its last second included."""
+        sessions = self._calendar.sessions(product_of(symbol), trading_day)
+        told = self._status.told_at(symbol, clock_second(second))
+        if told is not None and _changes(sessions).get(told.place) is not told.trades:
+            return told.trades
+        return any((one.begin if one.auction is None else one.auction) <= second <= one.end for one in sessions)
+
+
+@lru_cache(maxsize=1_024)
+def _changes(sessions: tuple[Session, ...]) -> dict[int, bool]:
+    """Give the places in the day's clock at which trading begins or ends by the timetable."""
+    changes: dict[int, bool] = {}
+    for one in sessions:
+        begins = [one.begin] if one.auction is None else [one.auction, one.begin - _MATCH, one.begin]
+        changes |= {place(clock_second(begin)): True for begin in begins}
+        changes[place(clock_second(one.end))] = False
+    return changes

@@ -1,0 +1,72 @@
+"""When the exchange said that an instrument trades, which wins over the timetable.
+
+It says each status as it begins, by its own clock, and it holds until the next one. A trading day's
+clock runs from 20:30 over the night to 20:29.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from arbig.market.v1 import market_pb2 as pb
+from arbig.sessions import place, second_of_day
+
+_TRADING = frozenset(
+    {
+        pb.INSTRUMENT_STATUS_CONTINUOUS,
+        pb.INSTRUMENT_STATUS_AUCTION_ORDERING,
+        pb.INSTRUMENT_STATUS_AUCTION_BALANCE,
+        pb.INSTRUMENT_STATUS_AUCTION_MATCH,
+    }
+)
+
+
+class Told(NamedTuple):
+    """What the exchange said: from a place in the trading day's clock on, whether it trades."""
+
+    place: int
+    trades: bool
+
+
+class ExchangeStatus:
+    """What was heard from the exchange; `newest` has the status of each symbol and of each product.
+
+    `changes` counts what was heard.
+    """
+
+    def __init__(self) -> None:
+        self.newest: dict[str, pb.InstrumentStatus.ValueType] = {}
+        self.changes = 0
+        self._heard: dict[str, list[Told]] = {}
+
+    def note(self, instruments: Iterable[pb.Instrument]) -> None:
+        """Take in what instruments are doing now."""
+        for one in instruments:
+            if one.status_since:
+                self.newest[one.symbol] = self.newest[one.product] = one.status
+                self._note(one.symbol, place(second_of_day(one.status_since)), one.status)
+
+    def _note(self, symbol: str, since: int, status: pb.InstrumentStatus.ValueType) -> None:
+        self.changes += 1
+        heard = self._heard.setdefault(symbol, [])
+        # A new day begins, or this one is told again from its beginning, as at each login.
+        if heard and since < heard[-1].place:
+            heard.clear()
+        if heard and since == heard[-1].place:
+            heard.pop()
+        heard.append(Told(since, status in _TRADING))
+        if status == pb.INSTRUMENT_STATUS_CLOSED:
+            # Of the day that is over only its last second is still asked about; the next one is yet to be told.
+            del heard[:-2]
+
+    def told_at(self, symbol: str, clock_seconds: int) -> Told | None:
+        """Give what the exchange said that holds at a second of the day; None where it has not said.
+
+        The second in which trading ends is part of it: that snapshot shows the last trades.
+        """
+        asked = place(clock_seconds)
+        told = None
+        for since in self._heard.get(symbol, ()):
+            if asked < since.place or (asked == since.place and not since.trades):
+                break
+            told = since
+        return told

@@ -1,0 +1,77 @@
+"""Whether the exchange trades at a second: by the timetable, and by what the exchange itself says."""
+
+import pytest
+
+from arbig.calendar import Calendar, NoHolidays, exchange_second
+from arbig.market.v1 import market_pb2 as pb
+from market_svc.hours import ExchangeHours
+from market_svc.status import ExchangeStatus
+
+DAY = "20261126"
+
+
+class Exchange:
+    """Gold's hours on a Thursday, and what the exchange says of them."""
+
+    def __init__(self) -> None:
+        self._status = ExchangeStatus()
+        self._hours = ExchangeHours(Calendar(NoHolidays()), self._status)
+
+    def says(self, since: str, status: pb.InstrumentStatus.ValueType) -> None:
+        """Tell a status."""
+        self._status.note([pb.Instrument(symbol="au2604", product="au", status=status, status_since=since)])
+
+    def is_open(self, clock: str) -> bool:
+        """Whether it trades at a time of the trading day."""
+        day = "20261125" if clock > "20:00:00" else DAY
+        second = exchange_second(day, clock)
+        assert second
+        return self._hours.is_open("au2604", DAY, second)
+
+
+@pytest.fixture
+def exchange() -> Exchange:
+    """Give one that has said nothing yet."""
+    return Exchange()
+
+
+@pytest.mark.parametrize(
+    ("clock", "is_open"),
+    [("20:54:59", False), ("20:55:00", True), ("21:00:00", True), ("02:30:00", True), ("02:30:01", False),
+     ("08:55:00", True), ("10:15:00", True), ("10:15:01", False), ("15:00:00", True), ("15:00:01", False)],
+)  # fmt: skip
+def test_by_the_timetable_auctions_and_last_seconds_belong_to_the_sessions(
+    clock: str, is_open: bool, exchange: Exchange
+) -> None:
+    """The snapshot of 15:00:00 shows the last trades."""
+    assert exchange.is_open(clock) is is_open
+
+
+def test_a_status_that_confirms_the_timetable_changes_nothing(exchange: Exchange) -> None:
+    """It may come later than the ticks: neither is the break open until it is told, nor the next session closed."""
+    exchange.says("09:00:00", pb.INSTRUMENT_STATUS_CONTINUOUS)
+    assert not exchange.is_open("10:20:00")
+    exchange.says("10:15:00", pb.INSTRUMENT_STATUS_NO_TRADING)
+    assert exchange.is_open("10:15:00")
+    assert exchange.is_open("10:30:00")
+
+
+def test_an_exchange_that_keeps_other_hours_wins(exchange: Exchange) -> None:
+    """The simulated one never closes; a real one may halt, or open late."""
+    exchange.says("14:31:05", pb.INSTRUMENT_STATUS_CONTINUOUS)
+    assert exchange.is_open("18:00:00")
+    exchange.says("21:00:00", pb.INSTRUMENT_STATUS_NO_TRADING)
+    assert not exchange.is_open("21:00:01")
+    exchange.says("21:40:00", pb.INSTRUMENT_STATUS_CONTINUOUS)
+    assert exchange.is_open("21:40:00")
+    assert not exchange.is_open("21:39:59")
+
+
+def test_a_product_that_nobody_knows_is_traded_by_day() -> None:
+    """Its symbol tells the product while the trade service does not."""
+    hours = ExchangeHours(Calendar(NoHolidays()), ExchangeStatus())
+    night, day = exchange_second("20261125", "21:30:00"), exchange_second(DAY, "09:30:00")
+    assert night
+    assert day
+    assert [hours.is_open(symbol, DAY, night) for symbol in ("rb2605", "zz2605")] == [True, False]
+    assert hours.is_open("zz2605", DAY, day)
