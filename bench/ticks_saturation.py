@@ -11,6 +11,7 @@ what all followers get together. Beside it:
 """
 
 import subprocess
+import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -83,7 +84,7 @@ def saturation_figures(repetitions: int = REPETITIONS) -> dict[str, list[float]]
     """Measure 1, 10 and 100 followers of each server, in turns."""
     figures: defaultdict[str, list[float]] = defaultdict(list)
     if not CPP.exists():
-        print("no C++ peer: `make bench` builds it")
+        print("no C++ peer: `make bench` builds it", file=sys.stderr)
     for _ in range(repetitions):
         for count in OURS:
             figures[f"saturation_{count}"].append(_ours(count))
