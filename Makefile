@@ -61,8 +61,8 @@ protos: $(STAMPS)/dev
 	    --python_out=. --grpc_python_out=. --mypy_out=. --mypy_grpc_out=. $(PROTOS)
 	$(BIN)/python -m arbig.edge deploy/envoy
 
-bench: $(STAMPS)/run
-	$(BIN)/python -m bench.first $(ARGS)
+bench: $(STAMPS)/dev $(STAMPS)/ticks_peer
+	$(BIN)/python -m bench.ticks $(ARGS)
 
 $(STAMPS)/setup: requirements/setup.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -78,6 +78,17 @@ $(STAMPS)/run: requirements/run.txt pyproject.toml $(STAMPS)/setup
 	@$(INSTALL) --require-hashes -r $<
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
+
+# The C++ peer of bench.ticks; without it that is left out.
+CPP_PROTOS := $(wildcard protos/arbig/market/v1/*.proto protos/arbig/stream/v1/*.proto)
+$(STAMPS)/ticks_peer: bench/ticks_peer.cc $(CPP_PROTOS) | $(STAMPS)/run
+	@.ci/debian g++=g++ protoc=protobuf-compiler grpc_cpp_plugin=protobuf-compiler-grpc pkg-config=pkg-config \
+	    libgrpc++-dev libprotobuf-dev
+	@echo 'make: building the C++ peer of the ticks'
+	@mkdir -p $@.d && protoc -I protos -I third_party/googleapis -I /usr/include --cpp_out=$@.d --grpc_out=$@.d \
+	    --plugin=protoc-gen-grpc=$$(command -v grpc_cpp_plugin) \
+	    $(CPP_PROTOS:protos/%=%) google/api/annotations.proto google/api/http.proto
+	@g++ -std=c++17 -O2 -I $@.d -o $@ $< $$(find $@.d -name '*.cc') $$(pkg-config --cflags --libs grpc++ protobuf)
 
 # Envoy has no wheel for some platforms; the mesh runs without it, and this is tried again.
 $(STAMPS)/edge: requirements/edge.txt $(STAMPS)/run

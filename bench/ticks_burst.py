@@ -67,9 +67,13 @@ async def market_service(directory: Path) -> AsyncIterator[tuple[str, Send]]:
                 *command, env=environment, cwd=directory, stdout=log, stderr=log
             )
 
-        def send(count: int) -> None:
-            front.publish(list(itertools.islice(stream, count)))
+        ready: list[tuple[str, bytes]] = []
 
+        def send(count: int) -> None:
+            front.publish(ready[:count])
+            ready[:] = itertools.islice(stream, BURST)
+
+        ready += itertools.islice(stream, BURST)
         try:
             await _first_tick(address, send)
             yield address, send
