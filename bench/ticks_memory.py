@@ -4,7 +4,8 @@
 
 - `idle_kib`, `active_kib`: of each of 100 followers, before any tick came and after 20,000 did
 - `stalled_kib`: how much more memory the service has in use after 100,000 ticks where one of its two
-  followers was stopped (SIGSTOP) before them, in a process of its own each time
+  followers was stopped (SIGSTOP) before them; it had asked for all that the ring has, so what waits
+  for it is as large as it can be. A server process of its own each time.
 - `stalled_p99_ratio`: the delay of the other follower, beside that without the stopped one
 """
 
@@ -15,6 +16,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 
+from arbig.client import follow, open_channel
+from arbig.market.v1.market_pb2 import SubscribeTicksRequest
+from arbig.market.v1.market_pb2_grpc import MarketServiceStub
+from arbig.stream.v1.stream_pb2 import Cursor
 from bench.processes import child
 from bench.report import quantile, report
 from bench.ticks_followers import delays, followers, over_grpc, spans
@@ -28,11 +33,12 @@ STALLED_TICKS, STALLED_SECONDS = 100_000, 4.0
 
 
 def stopped(address: str, link: Connection) -> None:
-    """Be a process that follows, and stops reading."""
-    arrivals = over_grpc(address)
-    next(arrivals)
-    link.send("live")
-    os.kill(os.getpid(), signal.SIGSTOP)
+    """Be a process that asks for all that the ring has, reads the first response, and stops reading."""
+    with open_channel(address) as channel:
+        following = follow(MarketServiceStub(channel).SubscribeTicks, SubscribeTicksRequest(after=Cursor()))
+        next(following)
+        link.send("live")
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _followers_kib() -> Iterator[tuple[str, float]]:
