@@ -1,7 +1,8 @@
 """Making a backup: one moment of the database, read while others write."""
 
 import contextlib
-import tempfile
+import os
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,20 +70,20 @@ def _name(part: Path, path: Path, *, force: bool) -> None:
 @contextlib.contextmanager
 def _in_the_making(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     """Open a file beside `path`; what is left of it afterwards is removed."""
+    # With a name of its own, known before there is a file: a signal may come at any moment.
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PART}")
     try:
-        # With a name of its own, and readable by us alone.
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=PART, dir=path.parent)
-    except OSError as error:
-        raise BackupError(f"{path}: {error.strerror}") from error
-    part = Path(name)
-    try:
-        with open(handle, "w+b") as file:  # noqa: PTH123 - a handle has no path
+        with open(part, "x+b", opener=_readable_by_us_alone) as file:  # noqa: PTH123 - Path.open takes no opener
             yield part, file
         sync_directory(path.parent)
     except OSError as error:
         raise BackupError(f"{path}: {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _readable_by_us_alone(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
 
 
 def _write(connection: Connection, file: IO[bytes], step: Step) -> Manifest:
