@@ -73,7 +73,7 @@ def _in_the_making(path: Path) -> Iterator[tuple[Path, IO[bytes]]]:
     # With a name of its own, known before there is a file: a signal may come at any moment.
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}{PART}")
     try:
-        with open(part, "x+b", opener=_readable_by_us_alone) as file:  # noqa: PTH123 - Path.open takes no opener
+        with open(part, "x+b", opener=_readable_by_us_alone) as file:
             yield part, file
         sync_directory(path.parent)
     except OSError as error:
