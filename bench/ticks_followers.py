@@ -21,6 +21,8 @@ HEAD = struct.Struct(">IQ")
 HELLO = HEAD.pack(0, 0)
 _FRAME = HEAD.size + len(sample(FIRST).SerializeToString())
 _BLOCK = 1 << 18
+# The C++ server is silent until its turn comes.
+_PATIENCE_SECONDS = 600.0
 
 # When something came, and its ticks, or else when they were handed over; the first is empty: it is live.
 Arrivals = Iterator[tuple[int, Sequence[Any]]]
@@ -30,7 +32,8 @@ def over_grpc(address: str) -> Arrivals:
     """Follow a market service, as a strategy does."""
     with open_channel(address) as channel:
         live = False
-        for reply in follow(MarketServiceStub(channel).SubscribeTicks, SubscribeTicksRequest()):
+        ticks = MarketServiceStub(channel).SubscribeTicks
+        for reply in follow(ticks, SubscribeTicksRequest(), silence=_PATIENCE_SECONDS):
             now = time.time_ns()
             if reply.HasField("gap"):
                 raise RuntimeError(f"a gap: {reply.gap.reason}")

@@ -10,16 +10,17 @@ what all followers get together. Beside it:
 - cpp: a C++ gRPC server, one response a tick, and cpp_batched: 1000 ticks a response
 """
 
+import contextlib
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from bench.processes import child
+from bench.processes import Child, child
 from bench.report import report
-from bench.ticks_followers import followers, over_grpc, over_socket, over_socket_unparsed, spans
+from bench.ticks_followers import Arrivals, followers, over_grpc, over_socket, over_socket_unparsed, spans
 from bench.ticks_peers import socket_stream
 from bench.ticks_sample import FIRST, sample
 from bench.ticks_server import serve_ticks
@@ -33,51 +34,70 @@ RAW = {1: 100_000, 10: 10_000, 100: 1_000}
 CPP_SINGLY = {1: 20_000, 10: 2_000, 100: 200}
 
 
-def _address() -> str:
-    return f"127.0.0.1:{free_port()}"
+class Contestant:
+    """A server that begins when it is told, and its followers."""
+
+    def __init__(self, begin: Callable[[], None], crowd: Child, ticks: int) -> None:
+        self._begin = begin
+        self._crowd = crowd
+        self._ticks = ticks
+
+    def run(self) -> float:
+        """Let each follower get the ticks; give how many a second all of them got."""
+        self._crowd.ask(self._ticks)
+        self._begin()
+        found: list[tuple[int, int]] = self._crowd.hear()
+        first, last = min(first for first, _ in found), max(last for _, last in found)
+        return self._ticks * len(found) / ((last - first) / 1e9)
 
 
-def _rate(ticks: int, found: list[tuple[int, int]]) -> float:
-    first, last = min(first for first, _ in found), max(last for _, last in found)
-    return ticks * len(found) / ((last - first) / 1e9)
+class Contest(contextlib.ExitStack):
+    """All servers, each with so many followers."""
 
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._count = count
 
-def _ours(count: int) -> float:
-    address, ticks = _address(), OURS[count]
-    with child(serve_ticks, address, ticks) as server, child(followers, over_grpc, address, count, spans) as crowd:
-        crowd.ask(ticks)
-        server.say((count, ticks, 0))
-        return _rate(ticks, crowd.hear())
+    def contestants(self) -> dict[str, Contestant]:
+        """Start them all."""
+        count = self._count
+        found = {"saturation": self._ours(), "raw_saturation": self._raw(over_socket)}
+        if CPP.exists():
+            found |= {"cpp": self._cpp(CPP_SINGLY[count], 1), "cpp_batched": self._cpp(RAW[count], 1_000)}
+        if count == 1:
+            found["raw_saturation_unparsed"] = self._raw(over_socket_unparsed)
+        return found
 
+    def _crowd(self, source: Callable[[str], Arrivals], address: str) -> Child:
+        return self.enter_context(child(followers, source, address, self._count, spans))
 
-def _raw(count: int, source: Any = over_socket) -> float:
-    address, ticks = _address(), RAW[count]
-    with child(socket_stream, address, ticks) as server, child(followers, source, address, count, spans) as crowd:
-        crowd.ask(ticks)
-        server.say(ticks)
-        return _rate(ticks, crowd.hear())
+    def _ours(self) -> Contestant:
+        address, ticks = f"127.0.0.1:{free_port()}", OURS[self._count]
+        server = self.enter_context(child(serve_ticks, address, ticks))
 
+        def begin() -> None:
+            server.say((self._count, ticks, 0))
 
-def _cpp(count: int, ticks: int, batch: int) -> float:
-    address = _address()
-    with tempfile.NamedTemporaryFile() as tick:
-        tick.write(sample(FIRST).SerializeToString())
-        tick.flush()
-        command = [str(CPP), address, str(ticks), str(batch), tick.name]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
-            try:
-                with child(followers, over_grpc, address, count, spans) as crowd:
-                    crowd.ask(ticks)
-                    _begin(server)
-                    return _rate(ticks, crowd.hear())
-            finally:
-                server.kill()
+        return Contestant(begin, self._crowd(over_grpc, address), ticks)
 
+    def _raw(self, source: Callable[[str], Arrivals]) -> Contestant:
+        address, ticks = f"127.0.0.1:{free_port()}", RAW[self._count]
+        server = self.enter_context(child(socket_stream, address, ticks))
+        return Contestant(lambda: server.say(ticks), self._crowd(source, address), ticks)
 
-def _begin(server: subprocess.Popen[bytes]) -> None:
-    if server.stdin:
-        server.stdin.write(b"\n")
-        server.stdin.flush()
+    def _cpp(self, ticks: int, batch: int) -> Contestant:
+        address = f"127.0.0.1:{free_port()}"
+        tick = Path(self.enter_context(tempfile.TemporaryDirectory())) / "tick"
+        tick.write_bytes(sample(FIRST).SerializeToString())
+        command = [str(CPP), address, str(ticks), str(batch), str(tick)]
+        server = self.enter_context(subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        self.callback(server.kill)
+
+        def begin() -> None:
+            if server.stdin:
+                server.stdin.write(b"\n")
+
+        return Contestant(begin, self._crowd(over_grpc, address), ticks)
 
 
 def saturation_figures(repetitions: int = REPETITIONS) -> dict[str, list[float]]:
@@ -85,18 +105,15 @@ def saturation_figures(repetitions: int = REPETITIONS) -> dict[str, list[float]]
     figures: defaultdict[str, list[float]] = defaultdict(list)
     if not CPP.exists():
         print("no C++ peer: `make bench` builds it", file=sys.stderr)
-    for _ in range(repetitions):
-        for count in OURS:
-            figures[f"saturation_{count}"].append(_ours(count))
-            figures[f"raw_saturation_{count}"].append(_raw(count))
-            if CPP.exists():
-                figures[f"cpp_{count}"].append(_cpp(count, CPP_SINGLY[count], 1))
-                figures[f"cpp_batched_{count}"].append(_cpp(count, RAW[count], 1_000))
-        unparsed = _raw(1, over_socket_unparsed)
-        figures["raw_saturation_unparsed_1"].append(unparsed)
-        ours = figures["saturation_1"][-1]
-        figures["saturation_ratio_raw"].append(ours / figures["raw_saturation_1"][-1])
-        figures["saturation_ratio_raw_unparsed"].append(ours / unparsed)
+    for count in OURS:
+        with Contest(count) as contest:
+            contestants = contest.contestants()
+            for _ in range(repetitions):
+                for name, contestant in contestants.items():
+                    figures[f"{name}_{count}"].append(contestant.run())
+    pairs = {"saturation_ratio_raw": "raw_saturation_1", "saturation_ratio_raw_unparsed": "raw_saturation_unparsed_1"}
+    for name, peer in pairs.items():
+        figures[name] = [ours / bare for ours, bare in zip(figures["saturation_1"], figures[peer], strict=True)]
     return dict(figures)
 
 
