@@ -21,9 +21,8 @@ from arbig.errors import OutOfRange
 from arbig.stream.v1.stream_pb2 import Cursor, Gap, Heartbeat
 
 HEARTBEAT_SECONDS = 5.0
-# At most this many events in one message. gRPC holds several times its size for a follower that does
-# not read; of ticks these fill HTTP/2's window, and more at once is no faster (bench/ticks_memory.py).
-BATCH = 200
+# At most this many events in one message: well below the size limit of a message.
+BATCH = 1_000
 _ITEM_TAG = b"\x0a"  # field 1, length-delimited
 
 

@@ -9,7 +9,6 @@ from arbig.errors import OutOfRange
 from arbig.fanout import Batch, Feed, Kept, element
 from arbig.market.v1.market_pb2 import SubscribeTicksResponse, Tick
 from arbig.stream.v1.stream_pb2 import Cursor
-from bench.ticks_sample import elements
 
 EPOCH = 7
 
@@ -223,19 +222,6 @@ async def test_a_batch_reads_as_the_response_of_the_contract() -> None:
     assert [tick.seq for tick in response.ticks] == [1, 2]
     assert response.cursor == at(2)
     assert response.dropped == 4
-
-
-async def test_what_waits_for_a_follower_that_does_not_read_is_small() -> None:
-    """However much it asked for: one message of full ticks is no larger than HTTP/2's window."""
-    feed = Feed(EPOCH, size=2_000)
-    for data in elements(2_000):
-        feed.append("a", data)
-    feed.wake()
-    with feed.follower("peer") as follower:
-        async for batch in follower.batches(Cursor()):
-            assert len(batch.response(SubscribeTicksResponse)) <= 65_535
-            if not follower.lag:
-                break
 
 
 async def test_a_follower_that_leaves_is_forgotten() -> None:
