@@ -177,12 +177,6 @@ class Calendar:
         evening = _date(self.previous_day(trading_day))
         return f"{evening + _DAY if after_midnight else evening:%Y%m%d}"
 
-    def event_time(
-        self, exchange: str, trading_day: str, action_day: str, clock: str, milliseconds: int = 0
-    ) -> Timestamp | None:
-        """Give the instant of a snapshot; None where the exchange gave no valid time."""
-        return exchange_time(self.event_day(exchange, trading_day, action_day, clock), clock, milliseconds)
-
     def trading_day_of(self, exchange: str, trading_day: str, action_day: str, clock: str) -> str:
         """Give the trading day of a snapshot: TradingDay, but where the exchange says the natural day for it at night.
 

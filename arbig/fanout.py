@@ -11,6 +11,7 @@ cursor 4.
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar, cast
@@ -197,7 +198,7 @@ def _now() -> Heartbeat:
     return beat
 
 
-class Position:
+class Position(ABC):
     """A place in a stream, what was sent from there, and what is sent next."""
 
     def __init__(self, feed: Shown, peer: str) -> None:
@@ -237,13 +238,13 @@ class Position:
             yield following or Batch([], None, self._cursor())
             quiet_until = clock() + heartbeat
 
+    @abstractmethod
     def _begin(self, snapshot: Callable[[], list[bytes]] | None) -> Iterator[Batch]:
         """Give what there is, and take the place behind it."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _next(self) -> Batch | None:
         """Give what follows the position, and step behind it; None if there is nothing for this follower."""
-        raise NotImplementedError
 
     def _reach(self) -> tuple[int, int]:
         """Give the place behind which all begins that there is, and the one behind which nothing is lost."""

@@ -28,9 +28,13 @@ class ExchangeHours:
         """How often the exchange has told another status so far."""
         return self._status.changes
 
+    def sessions(self, symbol: str, trading_day: str) -> tuple[Session, ...]:
+        """Give the sessions of a symbol by the timetable."""
+        return self._calendar.sessions(product_of(symbol), trading_day)
+
     def is_open(self, symbol: str, trading_day: str, second: int) -> bool:
         """Whether a second since 1970 lies in a session or an auction of a trading day, its last second included."""
-        sessions = self._calendar.sessions(product_of(symbol), trading_day)
+        sessions = self.sessions(symbol, trading_day)
         told = self._status.told_at(symbol, clock_second(second))
         if told is not None and _changes(sessions).get(told.place) is not told.trades:
             return told.trades

@@ -2,18 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from itertools import chain
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from arbig import holidays
-from arbig.calendar import Calendar, Session
+from arbig.calendar import Calendar
 from arbig.config import Settings
 from arbig.fanout import Feed
 from arbig.follow import Link
-from arbig.instrument import product_of
 from arbig.market.v1.market_pb2 import Tick
 from arbig.server import serve, watch_health
 from market_svc import config_keeper
@@ -76,14 +75,12 @@ def why_not_ready(gateway: Gateway) -> str:
     return gateway.reason or ("" if gateway.subscribed else "nothing is subscribed yet")
 
 
-def open_recorder(
-    settings: Settings, tape: Tape, calendar: Calendar, instruments: Instruments
-) -> tuple[Feed, Recorder]:
+def open_recorder(settings: Settings, tape: Tape, ticks: TickMaker, hours: ExchangeHours) -> tuple[Feed, Recorder]:
     """Recall the feed, and make what records its next ticks."""
     # In simulation the exchange has a clock of its own.
-    quality = Quality(ExchangeHours(calendar, instruments.status), time.time if settings.mode == "live" else None)
+    quality = Quality(hours, time.time if settings.mode == "live" else None)
     feed = recall(tape, settings.market.ring, quality.recall)
-    recorder = Recorder(feed, tape, TickMaker(instruments.by_symbol, calendar), quality)
+    recorder = Recorder(feed, tape, ticks, quality)
     recorder.lose()  # nobody knows yet whether what was recalled is still so
     return feed, recorder
 
@@ -95,17 +92,14 @@ async def run(settings: Settings) -> None:
     # Ticks do not stop where the holidays of a year are not known yet.
     calendar = Calendar(holidays.Assumed(known_holidays))
     instruments = Instruments(directory / "instruments.pb")
-
-    def hours(symbol: str, trading_day: str) -> Sequence[Session]:
-        return calendar.sessions(product_of(symbol), trading_day)
-
+    hours = ExchangeHours(calendar, instruments.status)
     with closing(Tape(directory / "tape", now_ms=time.time_ns() // 1_000_000)) as tape:
-        feed, recorder = open_recorder(settings, tape, calendar, instruments)
+        feed, recorder = open_recorder(settings, tape, TickMaker(instruments.by_symbol, calendar), hours)
         config = open_config(
             settings, lambda: Known(instruments.by_symbol, recorder.trading_day), last_day=newest_day(feed)
         )
         async with (
-            open_bars(feed, tape, hours) as bars,
+            open_bars(feed, tape, hours.sessions) as bars,
             open_gateway(settings, recorder.record, recorder.flush, recorder.lose) as gateway,
         ):
             subscriptions = Subscriptions(gateway, config, instruments, recorder.lose)
@@ -117,7 +111,7 @@ async def run(settings: Settings) -> None:
                 instruments,
                 calendar=Calendar(known_holidays),
                 bars=bars,
-                history=BarHistory(tape, hours, settings.address("store")),
+                history=BarHistory(tape, hours.sessions, settings.address("store")),
                 config=config,
                 links=links,
             )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from arbig.calendar import exchange_time
+from arbig.calendar import is_day
 from arbig.errors import InvalidField
 from arbig.instrument import check_symbol
 from arbig.market.v1 import config_pb2 as pb
@@ -51,7 +51,7 @@ def check(config: pb.MarketConfig, before: pb.MarketConfig, known: Known) -> Non
         _check_product(name, product)
     if bool(config.next_main_contract) != bool(config.next_after):
         raise InvalidField("next_after", "goes with next_main_contract: name both or none", "BAD_DAY")
-    if config.next_after and not exchange_time(config.next_after, "00:00:00"):
+    if config.next_after and not is_day(config.next_after):
         raise InvalidField("next_after", f"must be a day as YYYYMMDD, got {config.next_after[:40]!r}", "BAD_DAY")
 
 
@@ -152,7 +152,7 @@ def with_main(config: pb.MarketConfig, known: Known) -> pb.MarketConfig:
     within a month. Without a trading day nobody knows what is near.
     """
     day = known.trading_day
-    if config.main_contract or not exchange_time(day, "00:00:00"):
+    if config.main_contract or not is_day(day):
         return config
     soon = f"{datetime.strptime(day, '%Y%m%d') + _SOON:%Y%m%d}"  # noqa: DTZ007 - a day, wherever it is
     for name in sorted(config.products):

@@ -167,7 +167,6 @@ def test_the_natural_day_of_a_night_is_the_evening_before(
 ) -> None:
     """DCE and GFEX say the trading day for it; what is no day is not made one."""
     assert CALENDAR.event_day(exchange, trading_day, action_day, clock) == natural
-    assert CALENDAR.event_time(exchange, trading_day, action_day, clock, 500) == exchange_time(natural, clock, 500)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from arbig.channel import open_channel
 from arbig.config import PORTS
 from arbig.front.v1 import front_pb2
 from arbig.front.v1.front_pb2_grpc import FrontServiceStub
+from arbig.market.v1 import market_pb2
 from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from arbig.store.v1.admin_pb2_grpc import AdminServiceStub
 from arbig.store.v1.history_pb2_grpc import TickHistoryServiceStub
@@ -197,6 +198,21 @@ async def clients(mesh: Mesh) -> AsyncIterator[Clients]:
     async with contextlib.AsyncExitStack() as stack:
         names = ("market", "trade", "store", "front")
         yield Clients(*[await stack.enter_async_context(open_channel(mesh.address(name))) for name in names])
+
+
+async def follow_ticks(services: Clients, after: Cursor, stop_at: int) -> tuple[list[market_pb2.Tick], Cursor]:
+    """Follow EVERY tick from a cursor until `stop_at` came; no gap may be declared."""
+    ticks: list[market_pb2.Tick] = []
+    request = market_pb2.SubscribeTicksRequest(after=after, delivery=market_pb2.DELIVERY_EVERY)
+    call = services.market.SubscribeTicks(request)
+    async with asyncio.timeout(120):
+        async for reply in call:
+            assert not reply.HasField("gap"), reply.gap
+            ticks += reply.ticks
+            if len(ticks) >= stop_at:
+                break
+    call.cancel()
+    return ticks, reply.cursor
 
 
 async def until(what: str, check: Callable[[], Awaitable[T | None]], seconds: float = 60.0) -> T:

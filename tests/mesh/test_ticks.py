@@ -17,7 +17,7 @@ from arbig.market.v1 import market_pb2 as pb
 from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from arbig.store.v1 import history_pb2, store_pb2
 from arbig.stream.v1.stream_pb2 import Cursor, Gap
-from tests.mesh.harness import Clients, Mesh, clients, recorded_day, running, until
+from tests.mesh.harness import Clients, Mesh, clients, follow_ticks, recorded_day, running, until
 from tests.servers import start_redis
 
 Identity = tuple[str, str, str, int, str]
@@ -48,21 +48,6 @@ def identity(tick: pb.Tick) -> Identity:
         tick.volume,
         f"{tick.last_price:.4f}",
     )
-
-
-async def follow_ticks(services: Clients, after: Cursor, stop_at: int) -> tuple[list[pb.Tick], Cursor]:
-    """Follow EVERY tick from a cursor until `stop_at` came; no gap may be declared."""
-    ticks: list[pb.Tick] = []
-    request = pb.SubscribeTicksRequest(after=after, delivery=pb.DELIVERY_EVERY)
-    call = services.market.SubscribeTicks(request)
-    async with asyncio.timeout(120):
-        async for reply in call:
-            assert not reply.HasField("gap"), reply.gap
-            ticks += reply.ticks
-            if len(ticks) >= stop_at:
-                break
-    call.cancel()
-    return ticks, reply.cursor
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from arbig.front.v1 import front_pb2
 from arbig.market.v1 import bars_pb2
-from arbig.market.v1.market_pb2 import SubscribeTicksRequest, Tick, TickFlag
+from arbig.market.v1.market_pb2 import Tick, TickFlag
 from arbig.stream.v1.stream_pb2 import Cursor
-from tests.mesh.harness import Clients, clients, running
+from tests.mesh.harness import Clients, clients, follow_ticks, running
 from tests.recorded.reckoning import PERIODS, Row, bars, rows
 
 QUIET_SECONDS = 120
@@ -48,17 +48,8 @@ async def heard(path: Path, directory: Path) -> Heard:
 
 
 async def _ticks(services: Clients, count: int) -> list[Tick]:
-    """Follow all ticks until the front has played all of the file."""
-    found: list[Tick] = []
-    call = services.market.SubscribeTicks(SubscribeTicksRequest(after=Cursor()))
-    async with asyncio.timeout(QUIET_SECONDS):
-        async for reply in call:
-            assert not reply.HasField("gap"), reply.gap
-            found += reply.ticks
-            if len(found) >= count:
-                break
-    call.cancel()
-    return found
+    ticks, _ = await follow_ticks(services, Cursor(), count)
+    return ticks
 
 
 async def _followed(services: Clients, name: str, ticks: asyncio.Task[list[Tick]]) -> list[bars_pb2.Bar]:
