@@ -77,6 +77,9 @@ def test_an_instrument_that_becomes_known_counts_from_the_next_snapshot() -> Non
     known["au2604"] = GOLD
     tick = ticks.make(raw(AveragePrice=805_000.0), 2, 0)
     assert (tick.exchange, tick.average_price) == ("SHFE", 805.0)
+    known["au2604"] = Instrument(symbol="au2604", exchange="INE", multiplier=100)
+    tick = ticks.make(raw(AveragePrice=805_000.0), 3, 0)
+    assert (tick.exchange, tick.average_price) == ("INE", 8050.0)
 
 
 def test_levels_end_at_the_first_without_a_price() -> None:

@@ -49,6 +49,8 @@ def test_by_the_timetable_auctions_and_last_seconds_belong_to_the_sessions(
 
 def test_a_status_that_confirms_the_timetable_changes_nothing(exchange: Exchange) -> None:
     """It may come later than the ticks: neither is the break open until it is told, nor the next session closed."""
+    exchange.says("08:59:00", pb.INSTRUMENT_STATUS_AUCTION_MATCH)
+    assert not exchange.is_open("10:20:00")
     exchange.says("09:00:00", pb.INSTRUMENT_STATUS_CONTINUOUS)
     assert not exchange.is_open("10:20:00")
     exchange.says("10:15:00", pb.INSTRUMENT_STATUS_NO_TRADING)

@@ -157,6 +157,22 @@ def test_a_broken_link_makes_everything_stale_and_the_next_ticks_gaps() -> None:
     assert [one.symbol for one in quality.lose()] == ["au2604"]
 
 
+def test_what_is_repeated_as_stale_is_the_newest_and_not_the_last_to_come() -> None:
+    """A late snapshot is older than what is known."""
+    quality = begun()
+    flags(quality, tick(NOON + 5, 20))
+    flags(quality, tick(NOON + 3, 15))
+    assert [one.volume for one in quality.lose()] == [20]
+
+
+def test_a_message_that_is_filled_anew_keeps_no_flags() -> None:
+    """The service has one message for all snapshots of a symbol."""
+    quality, one = Quality(Open()), tick()
+    assert flags(quality, one) == ["FIRST_SNAPSHOT"]
+    one.time.seconds += 1
+    assert flags(quality, one) == []
+
+
 def test_what_is_subscribed_no_longer_is_stale_and_no_other() -> None:
     """Nothing more comes of it, until it is subscribed again."""
     quality = begun()
