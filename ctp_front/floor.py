@@ -162,9 +162,10 @@ class Floor:
         """Settle, and open the next trading day; clients are disconnected, so that they log in to it."""
         log.info("settling", extra={"trading_day": self.exchange.trading_day, "next": trading_day})
         self.report(self.exchange.expire(now))
+        last = self._now or now  # `now` may be the next day's already
         for product in self._products():
             if self.exchange.status(product) != CLOSED:
-                self._set_status(product, Change(now.time, CLOSED))
+                self._set_status(product, Change(last.time, CLOSED))
         self.exchange.settle(trading_day, settlements)
         self.ledger.begin_day(trading_day, self.exchange.accounts.values())
         self.flush()

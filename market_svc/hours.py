@@ -1,6 +1,7 @@
 """Whether the exchange trades at a second: by the timetable, and by what the exchange itself says."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 from arbig.calendar import Calendar, Session, clock_second
 from arbig.instrument import product_of
@@ -9,6 +10,14 @@ from market_svc.status import ExchangeStatus
 
 # Before a session an auction's last minute, in which it is matched.
 _MATCH = 60
+
+
+class Span(NamedTuple):
+    """Seconds since 1970 in which an exchange is open all the time, or never: from `begin` to before `end`."""
+
+    begin: int
+    end: int
+    is_open: bool
 
 
 class ExchangeHours:
@@ -35,10 +44,26 @@ class ExchangeHours:
     def is_open(self, symbol: str, trading_day: str, second: int) -> bool:
         """Whether a second since 1970 lies in a session or an auction of a trading day, its last second included."""
         sessions = self.sessions(symbol, trading_day)
-        told = self._status.told_at(symbol, clock_second(second))
+        told = self._status.told_at(symbol, trading_day, clock_second(second))
         if told is not None and _changes(sessions).get(told.place) is not told.trades:
             return told.trades
-        return any((one.begin if one.auction is None else one.auction) <= second <= one.end for one in sessions)
+        return any(_begin(one) <= second <= one.end for one in sessions)
+
+    def span(self, symbol: str, trading_day: str, second: int) -> Span:
+        """Give the seconds around one in which it is as open as in that one, at most those of one day's clock."""
+        clock_begins = second - place(clock_second(second))
+        edges = {clock_begins, clock_begins + 86_400}
+        for told in self._status.told(symbol, trading_day):
+            edges.add(clock_begins + told.place + (not told.trades))
+        for one in self.sessions(symbol, trading_day):
+            edges |= {_begin(one), one.end + 1}
+        begin = max(edge for edge in edges if edge <= second)
+        end = min(edge for edge in edges if edge > second)
+        return Span(begin, end, self.is_open(symbol, trading_day, second))
+
+
+def _begin(session: Session) -> int:
+    return session.begin if session.auction is None else session.auction
 
 
 @lru_cache(maxsize=1_024)

@@ -4,7 +4,7 @@ It says each status as it begins, by its own clock, and it holds until the next 
 clock runs from 20:30 over the night to 20:29.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from arbig.market.v1 import market_pb2 as pb
@@ -18,6 +18,9 @@ _TRADING = frozenset(
         pb.INSTRUMENT_STATUS_AUCTION_MATCH,
     }
 )
+
+
+_KEPT_DAYS = 2
 
 
 class Told(NamedTuple):
@@ -36,36 +39,40 @@ class ExchangeStatus:
     def __init__(self) -> None:
         self.newest: dict[str, pb.InstrumentStatus.ValueType] = {}
         self.changes = 0
-        self._heard: dict[str, list[Told]] = {}
+        # By symbol and trading day: ticks of a day may come when the exchange speaks of the next one.
+        self._heard: dict[str, dict[str, list[Told]]] = {}
 
     def note(self, instruments: Iterable[pb.Instrument]) -> None:
         """Take in what instruments are doing now."""
         for one in instruments:
             if one.status_since:
                 self.newest[one.symbol] = self.newest[one.product] = one.status
-                self._note(one.symbol, place(second_of_day(one.status_since)), one.status)
+                self._note(one)
 
-    def _note(self, symbol: str, since: int, status: pb.InstrumentStatus.ValueType) -> None:
+    def _note(self, one: pb.Instrument) -> None:
         self.changes += 1
-        heard = self._heard.setdefault(symbol, [])
-        # A new day begins, or this one is told again from its beginning, as at each login.
-        if heard and since < heard[-1].place:
-            heard.clear()
-        if heard and since == heard[-1].place:
+        days = self._heard.setdefault(one.symbol, {})
+        heard = days.setdefault(one.status_day, [])
+        since = place(second_of_day(one.status_since))
+        # The day is told again from its beginning, as at each login; of one second the later word counts.
+        while heard and since <= heard[-1].place:
             heard.pop()
-        heard.append(Told(since, status in _TRADING))
-        if status == pb.INSTRUMENT_STATUS_CLOSED:
-            # Of the day that is over only its last second is still asked about; the next one is yet to be told.
-            del heard[:-2]
+        heard.append(Told(since, one.status in _TRADING))
+        if len(days) > _KEPT_DAYS:
+            del days[min(days)]
 
-    def told_at(self, symbol: str, clock_seconds: int) -> Told | None:
-        """Give what the exchange said that holds at a second of the day; None where it has not said.
+    def told(self, symbol: str, trading_day: str) -> Sequence[Told]:
+        """Give what the exchange said of a symbol on a trading day, in the order of its clock."""
+        return self._heard.get(symbol, {}).get(trading_day, ())
+
+    def told_at(self, symbol: str, trading_day: str, clock_seconds: int) -> Told | None:
+        """Give what the exchange said that holds at a second of a trading day; None where it has not said.
 
         The second in which trading ends is part of it: that snapshot shows the last trades.
         """
         asked = place(clock_seconds)
         told = None
-        for since in self._heard.get(symbol, ()):
+        for since in self.told(symbol, trading_day):
             if asked < since.place or (asked == since.place and not since.trades):
                 break
             told = since

@@ -175,12 +175,18 @@ class Gateway:
 async def open_gateway(settings: Settings, on_push: Callable[[Push], None]) -> AsyncIterator[Gateway]:
     """Connect to the trade front for as long as the context lasts."""
     locale.ensure(settings.directory("locale"))
+
+    def on_dated(push: Push) -> None:
+        if push.name == "OnRtnInstrumentStatus":
+            push.row["TradingDay"] = client.api.GetTradingDay()  # which the exchange does not say
+        on_push(push)
+
     async with open_client(
         "trade",
         settings.directory("trade"),
         settings.ctp,
         settings.ctp.trade_front or f"tcp://{settings.address('front_trade')}",
         simulation=settings.mode == "simulation",
-        on_push=on_push,
+        on_push=on_dated,
     ) as client:
         yield Gateway(client, settings.ctp)

@@ -8,6 +8,7 @@ from arbig.calendar import exchange_time
 from arbig.ctp.spi import Row
 from arbig.market.v1 import market_pb2
 from arbig.trade.v1 import trade_pb2 as pb
+from trade_svc.instruments import Status
 from trade_svc.terms import Opening, Rate
 
 DIRECTION = {"0": pb.DIRECTION_BUY, "1": pb.DIRECTION_SELL}
@@ -143,9 +144,10 @@ def account_message(row: Row, now: Timestamp) -> pb.Account:
     )
 
 
-def status_of(row: Row) -> tuple[market_pb2.InstrumentStatus.ValueType, str]:
-    """Read an InstrumentStatus row, and since when it is so; a status that we have no word for is none that trades."""
-    return STATUS.get(row["InstrumentStatus"], market_pb2.INSTRUMENT_STATUS_NO_TRADING), row["EnterTime"]
+def status_of(row: Row) -> Status:
+    """Read an InstrumentStatus row; a status that we have no word for is none that trades."""
+    status = STATUS.get(row["InstrumentStatus"], market_pb2.INSTRUMENT_STATUS_NO_TRADING)
+    return Status(status, row["EnterTime"], row["TradingDay"])
 
 
 def instrument_message(row: Row) -> market_pb2.Instrument | None:

@@ -127,7 +127,7 @@ class Trader:
                 self._begin_day(push.row["TradingDay"])
                 return self.changed(self.book.trade(trade_message(push.row), now))
             case "OnRtnInstrumentStatus":
-                self.instruments.set_status(push.row["InstrumentID"], *status_of(push.row))
+                self.instruments.set_status(push.row["InstrumentID"], status_of(push.row))
             case "OnRspOrderInsert" | "OnErrRtnOrderInsert" if push.error_id:
                 return self._on_insert_refused(push, now)
             case "OnRspOrderAction" | "OnErrRtnOrderAction" if push.error_id:

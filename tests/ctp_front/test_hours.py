@@ -3,6 +3,7 @@
 import contextlib
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -11,7 +12,7 @@ from ctp_front import hours
 from ctp_front.exchange import Exchange
 from ctp_front.faults import Faults
 from ctp_front.floor import Floor
-from ctp_front.hours import Timetable
+from ctp_front.hours import Change, Timetable
 from ctp_front.ledger import Ledger
 from ctp_front.orders import SELL, Moment, Order, Refusal, Trade
 from ctp_front.prices import Generated
@@ -126,6 +127,18 @@ def test_what_never_closes_says_so_anew_every_evening(tmp_path: Path) -> None:
             floor.pass_time(Moment(day, time))
             told.append(len(floor._public))
     assert told == [1, 1, 1, 2, 2, 2, 3, 3]
+
+
+def test_a_day_that_is_cut_off_closes_at_its_own_last_time(tmp_path: Path) -> None:
+    """The snapshot that begins the next day is of the evening, which the old day has had."""
+    with contextlib.closing(Ledger(tmp_path / "exchange.sqlite")) as ledger:
+        floor = Floor(exchange(), ledger, "sim", Faults(), keeps_hours=True)
+        floor.open_market(Moment("20260310", "09:30:00"))
+        floor.pass_time(Moment("20260310", "10:05:07"))
+        with mock.patch.object(floor, "_set_status") as said:
+            floor.change_day("20260311", {}, Moment("20260310", "21:00:00"))
+        changes = [call.args[1] for call in said.call_args_list]
+        assert changes == [Change("10:05:07", hours.CLOSED), Change("21:00:00", hours.CONTINUOUS)]
 
 
 def _market(status: str) -> Exchange:

@@ -1,6 +1,10 @@
 """Whether the exchange trades at a second: by the timetable, and by what the exchange itself says."""
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from arbig.calendar import Calendar, NoHolidays, exchange_second
 from arbig.market.v1 import market_pb2 as pb
@@ -8,6 +12,10 @@ from market_svc.hours import ExchangeHours
 from market_svc.status import ExchangeStatus
 
 DAY = "20261126"
+EVENING = exchange_second("20261125", "20:30:00") or 0
+# Those of the timetable, a second beside them, and others.
+TIMES = ("20:30:00", "20:55:00", "21:00:00", "21:00:01", "02:30:00", "09:00:00", "10:15:00", "11:11:11", "15:00:00")
+STATUSES = tuple(pb.InstrumentStatus.values())
 
 
 class Exchange:
@@ -15,18 +23,19 @@ class Exchange:
 
     def __init__(self) -> None:
         self._status = ExchangeStatus()
-        self._hours = ExchangeHours(Calendar(NoHolidays()), self._status)
+        self.hours = ExchangeHours(Calendar(NoHolidays()), self._status)
 
     def says(self, since: str, status: pb.InstrumentStatus.ValueType) -> None:
         """Tell a status."""
-        self._status.note([pb.Instrument(symbol="au2604", product="au", status=status, status_since=since)])
+        one = pb.Instrument(symbol="au2604", product="au", status=status, status_since=since, status_day=DAY)
+        self._status.note([one])
 
     def is_open(self, clock: str) -> bool:
         """Whether it trades at a time of the trading day."""
         day = "20261125" if clock > "20:00:00" else DAY
         second = exchange_second(day, clock)
         assert second
-        return self._hours.is_open("au2604", DAY, second)
+        return self.hours.is_open("au2604", DAY, second)
 
 
 @pytest.fixture
@@ -67,6 +76,20 @@ def test_an_exchange_that_keeps_other_hours_wins(exchange: Exchange) -> None:
     exchange.says("21:40:00", pb.INSTRUMENT_STATUS_CONTINUOUS)
     assert exchange.is_open("21:40:00")
     assert not exchange.is_open("21:39:59")
+
+
+@given(
+    told=st.lists(st.tuples(st.sampled_from(TIMES), st.sampled_from(STATUSES)), max_size=6),
+    second=st.integers(EVENING, EVENING + 86_399),
+)
+def test_a_span_is_as_open_as_its_second_and_both_ends_are_near(told: list[tuple[str, Any]], second: int) -> None:
+    """Whatever the exchange said: so nobody has to ask for each second anew."""
+    exchange = Exchange()
+    for since, status in told:
+        exchange.says(since, status)
+    begin, end, is_open = exchange.hours.span("au2604", DAY, second)
+    assert begin <= second < end <= begin + 86_400
+    assert {exchange.hours.is_open("au2604", DAY, one) for one in range(begin, end)} == {is_open}
 
 
 def test_a_product_that_nobody_knows_is_traded_by_day() -> None:

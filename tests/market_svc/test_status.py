@@ -6,15 +6,16 @@ from arbig.market.v1 import market_pb2 as pb
 from arbig.sessions import second_of_day
 from market_svc.status import ExchangeStatus
 
+TODAY, TOMORROW = "20261126", "20261127"
 BEFORE, BREAK, OPEN = "BEFORE_TRADING", "NO_TRADING", "CONTINUOUS"
 ORDERING, MATCH, CLOSED = "AUCTION_ORDERING", "AUCTION_MATCH", "CLOSED"
 NIGHT = [("20:55:00", ORDERING), ("20:59:00", MATCH), ("21:00:00", OPEN), ("02:30:00", BREAK)]
 DAY = [("08:55:00", ORDERING), ("08:59:00", MATCH), ("09:00:00", OPEN), ("10:15:00", BREAK), ("10:30:00", OPEN)]
 
 
-def instrument(since: str, status: str, symbol: str = "au2604") -> pb.Instrument:
+def instrument(since: str, status: str, day: str = TODAY) -> pb.Instrument:
     number = pb.InstrumentStatus.Value(f"INSTRUMENT_STATUS_{status}")
-    return pb.Instrument(symbol=symbol, product="au", status=number, status_since=since)
+    return pb.Instrument(symbol="au2604", product="au", status=number, status_since=since, status_day=day)
 
 
 def heard(*statuses: tuple[str, str]) -> ExchangeStatus:
@@ -25,8 +26,8 @@ def heard(*statuses: tuple[str, str]) -> ExchangeStatus:
     return exchange
 
 
-def trades(exchange: ExchangeStatus, *times: str) -> list[bool | None]:
-    told = [exchange.told_at("au2604", second_of_day(time)) for time in times]
+def trades(exchange: ExchangeStatus, *times: str, day: str = TODAY) -> list[bool | None]:
+    told = [exchange.told_at("au2604", day, second_of_day(time)) for time in times]
     return [one.trades if one else None for one in told]
 
 
@@ -47,7 +48,7 @@ def test_nothing_is_known_before_the_first_status() -> None:
     """Who began to listen at ten knows nothing of nine, and of other contracts nothing at all."""
     exchange = heard(("10:15:00", BREAK))
     assert trades(exchange, "09:00:00", "10:15:00", "10:20:00") == [None, None, False]
-    assert exchange.told_at("rb2605", 0) is None
+    assert exchange.told_at("rb2605", TODAY, 0) is None
     assert trades(ExchangeStatus(), "10:00:00") == [None]
 
 
@@ -58,12 +59,14 @@ def test_the_newest_status_holds_until_the_day_ends() -> None:
 
 
 def test_a_day_that_is_over_says_nothing_of_the_next() -> None:
-    """There may be no night this time; the close itself is still told from what came after it."""
+    """Its last ticks may come when the exchange speaks of the next one, in a replay; two days are kept."""
     exchange = heard(*NIGHT, *DAY, ("13:30:00", OPEN), ("15:00:00", CLOSED))
-    assert trades(exchange, "15:00:00", "15:00:01", "20:00:00") == [True, False, False]
-    assert trades(exchange, "21:30:00", "09:30:00") == [None, None]
-    exchange.note([instrument("08:55:00", BEFORE)])
-    assert trades(exchange, "15:00:00", "08:54:59") == [False, None]
+    exchange.note([instrument("20:55:00", ORDERING, TOMORROW)])
+    assert trades(exchange, "21:30:00", "15:00:00", "15:00:01") == [True, True, False]
+    assert trades(exchange, "20:54:59", "20:55:00", "15:00:01", day=TOMORROW) == [None, True, True]
+    exchange.note([instrument("20:55:00", ORDERING, "20261130")])
+    assert trades(exchange, "21:30:00") == [None]
+    assert trades(exchange, "20:55:00", day=TOMORROW) == [True]
 
 
 def test_a_day_that_is_told_again_is_the_same_day() -> None:

@@ -249,11 +249,12 @@ def made_up_day(path: Path, rows: int = 20_000) -> Path:
         *("OpenInterest", "ClosePrice", "SettlementPrice", "UpperLimitPrice", "LowerLimitPrice", "PreDelta"),
         *("CurrDelta", "UpdateTime", "UpdateMillisec", *levels, "AveragePrice", "ActionDay"),
     ]
+    evening = rows // 3 * 2
     with gzip.open(path, "wt") as file:
         file.write(",".join(f'"{name}"' for name in head) + "\n")
         for number in range(rows):
-            night = number >= rows * 2 // 3
-            second = number // 2 % 7200
+            night = number >= evening
+            second = (number - evening if night else number) // 2
             price = 12_000 + number % 40 * 5
             values = dict.fromkeys(head, "N/A") | {name: "0" for name in head if "Volume" in name}
             values |= {

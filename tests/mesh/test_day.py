@@ -1,5 +1,6 @@
 """Over the end of a trading day: orders end, lots become yesterday's, and everybody agrees."""
 
+import asyncio
 from pathlib import Path
 
 import grpc
@@ -7,7 +8,7 @@ import pytest
 
 from arbig.front.v1 import front_pb2
 from arbig.trade.v1 import trade_pb2 as pb
-from tests.mesh.harness import clients, recorded_day, running, until
+from tests.mesh.harness import Clients, clients, recorded_day, running, until
 from tests.mesh.test_kill9 import all_agree
 
 
@@ -21,6 +22,7 @@ async def test_lots_become_yesterdays_and_resting_orders_end(tmp_path: Path) -> 
             await services.limit(max_tick_age_ms=0, price_band=0.0)
             await services.submit("fills", "ru1901", 12_900.0, 2)
             await services.submit("rests", "ru1901", 11_500.0)
+            statuses = asyncio.create_task(_statuses(services, "20181010"))
             await services.front.Start(front_pb2.StartRequest())
 
             async def next_day() -> bool:
@@ -44,3 +46,17 @@ async def test_lots_become_yesterdays_and_resting_orders_end(tmp_path: Path) -> 
 
             await until("flat", flat)
             await all_agree(services)
+            # The evening's status is the next day's; that of the end is the old one's, at its last time.
+            *_, (old, closed), (_, evening) = await asyncio.wait_for(statuses, 10)
+            assert old == "20181009"
+            assert closed < "20:00:00" < evening
+
+
+async def _statuses(services: Clients, until_day: str) -> list[tuple[str, str]]:
+    """Give the statuses of the contract as they come, to the first of a day: their days and times."""
+    told: list[tuple[str, str]] = []
+    async for reply in services.trade.SubscribeInstruments(pb.SubscribeInstrumentsRequest()):
+        told += [(one.status_day, one.status_since) for one in reply.instruments if one.status_since]
+        if told and told[-1][0] == until_day:
+            break
+    return told

@@ -4,18 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.mesh.harness import RECORDED
+from tests.mesh.harness import RECORDED, recorded_day
 from tests.recorded.play import disagreements, heard
 
-DAY = RECORDED / "ru1901-20181009.csv.gz"
-OTHERS = [path for path in sorted(RECORDED.glob("*.csv.gz")) if path != DAY]
+OTHERS = [path for path in sorted(RECORDED.glob("*.csv.gz")) if path.name != "ru1901-20181009.csv.gz"]
 
 
-# A day that is made up jumps in time, and its exchange says another status a second before its ticks come.
-@pytest.mark.skipif(not DAY.exists(), reason="no recorded day beside the repository")
 async def test_a_recorded_day_is_what_its_text_says(tmp_path: Path) -> None:
     """Through the vendor's library: each row a tick with its flags, and the bars as SQL reckons them."""
-    assert list(disagreements(DAY, await heard(DAY, tmp_path / "mesh"))) == []
+    day = recorded_day(tmp_path)
+    assert list(disagreements(day, await heard(day, tmp_path / "mesh"))) == []
 
 
 @pytest.mark.long

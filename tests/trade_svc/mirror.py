@@ -43,8 +43,10 @@ ENDS = {
 
 
 def push_of(told: Told) -> Push | None:
-    """Give a callback as the trade service takes it in; None for what it asked for itself."""
+    """Give a callback as the trade service takes it in; None for what it asked for itself, or need not know."""
     name, args = told["event"], told["whole"]
+    if name == "OnRtnInstrumentStatus":
+        return None  # it moves no book
     if name.startswith("OnRtn"):
         return Push(name, args[0])
     if name.startswith("OnErrRtn"):

@@ -57,7 +57,8 @@ def test_the_kind_of_another_terminals_order_is_read(time: str, volume: str, typ
 )
 def test_a_status_without_a_word_is_none_that_trades(code: str, status: market_pb2.InstrumentStatus.ValueType) -> None:
     """Transaction processing is one; an exchange may think of others."""
-    assert status_of({"InstrumentStatus": code, "EnterTime": "21:00:00"}) == (status, "21:00:00")
+    row = {"InstrumentStatus": code, "EnterTime": "21:00:00", "TradingDay": "20260310"}
+    assert status_of(row) == (status, "21:00:00", "20260310")
 
 
 @pytest.mark.parametrize("product_class", ["2", "3", "6"])

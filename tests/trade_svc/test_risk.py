@@ -9,7 +9,8 @@ import pytest
 from arbig.errors import ArbigError, Refused
 from arbig.market.v1 import market_pb2
 from arbig.trade.v1 import trade_pb2 as pb
-from tests.trade_svc.desk import AU, TICK, Desk, desk_in, order_row, request
+from tests.trade_svc.desk import AU, DAY, TICK, Desk, desk_in, order_row, request
+from trade_svc.instruments import Status
 
 SELL = {"direction": pb.DIRECTION_SELL}
 
@@ -132,7 +133,7 @@ async def test_the_exchanges_own_status_opens_and_closes_the_session(
 ) -> None:
     """The auction takes limit orders alone; where the exchange said nothing yet, it decides itself."""
     async with desk_in(tmp_path) as desk:
-        desk.instruments.set_status("au", status, "09:00:00")
+        desk.instruments.set_status("au", Status(status, "09:00:00", DAY))
         if reason:
             await refused(desk, reason, type=type_)
         else:

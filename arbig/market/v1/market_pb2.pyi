@@ -442,6 +442,7 @@ class Instrument(_message.Message):
     TRADING_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     STATUS_SINCE_FIELD_NUMBER: _builtins.int
+    STATUS_DAY_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """"au2604"."""
     exchange: _builtins.str
@@ -466,6 +467,8 @@ class Instrument(_message.Message):
     """What the exchange is doing with it now."""
     status_since: _builtins.str
     """Since when, by the exchange's clock: "HH:MM:SS"; empty while not heard."""
+    status_day: _builtins.str
+    """On which trading day it said so: YYYYMMDD."""
     def __init__(
         self,
         *,
@@ -481,10 +484,11 @@ class Instrument(_message.Message):
         trading: _builtins.bool = ...,
         status: Global___InstrumentStatus.ValueType = ...,
         status_since: _builtins.str = ...,
+        status_day: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange", "expire_date", b"expire_date", "max_limit_order_volume", b"max_limit_order_volume", "min_limit_order_volume", b"min_limit_order_volume", "multiplier", b"multiplier", "name", b"name", "price_tick", b"price_tick", "product", b"product", "status", b"status", "status_since", b"status_since", "symbol", b"symbol", "trading", b"trading"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange", "expire_date", b"expire_date", "max_limit_order_volume", b"max_limit_order_volume", "min_limit_order_volume", b"min_limit_order_volume", "multiplier", b"multiplier", "name", b"name", "price_tick", b"price_tick", "product", b"product", "status", b"status", "status_day", b"status_day", "status_since", b"status_since", "symbol", b"symbol", "trading", b"trading"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
