@@ -3,6 +3,8 @@
 The library calls back with views of C++ memory that are gone when the callback returns.
 """
 
+import ctypes
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -55,6 +57,7 @@ def copy(field: Any) -> Row:
 
 def make_spi(base: Any, put: Callable[[Any], None], copiers: Mapping[str, Copier], *, simulation: bool) -> Any:
     """Make the callback object: every On* of `base`, copied and put into the inbox."""
+    put = _on_kept_thread(put)
     methods: dict[str, Any] = {
         name: _method(name, put, copiers.get(name, copy))
         for name in dir(base)
@@ -64,6 +67,19 @@ def make_spi(base: Any, put: Callable[[Any], None], copiers: Mapping[str, Copier
     methods["OnFrontDisconnected"] = lambda _, reason: put(Link(up=False, reason=reason))
     methods["OnRspError"] = _error(put, simulation=simulation)
     return type("Spi", (base,), methods)()
+
+
+def _on_kept_thread(put: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Let Python keep its state of the thread that calls back: it else makes and unmaps one for each callback."""
+    of_thread = threading.local()
+
+    def kept(item: Any) -> None:
+        if not hasattr(of_thread, "is_kept"):
+            of_thread.is_kept = True
+            ctypes.pythonapi.PyGILState_Ensure()  # never released
+        put(item)
+
+    return kept
 
 
 def _method(name: str, put: Callable[[Any], None], copier: Copier) -> Callable[..., None]:
