@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from arbig.calendar import Calendar, exchange_second
 from arbig.market.v1.market_pb2 import Instrument, Tick
 
@@ -60,8 +62,10 @@ def _text(raw: bytes) -> str:
 
 
 def _all_present(values: tuple[float, ...]) -> bool:
-    # A sum is NaN, or too large, where any of them is; min() alone may pass over a NaN.
-    return min(values) > 0.0 and sum(values) < _ABSENT
+    for value in values:  # noqa: SIM110 - all() takes twice as long
+        if not 0.0 < value < _ABSENT:
+            return False
+    return True
 
 
 def _levels(prices: tuple[float, ...]) -> int:
@@ -73,9 +77,13 @@ class _Sheet:
     """The tick of one symbol on one day, filled anew by each of its snapshots."""
 
     def __init__(self, symbol: str, trading_day: str, action_day: str) -> None:
+        self.symbol = symbol
         self.tick = Tick(symbol=symbol)
         self._trading_day, self._action_day = trading_day, action_day
         self._exchange = ""
+        # What the time and the trading day were made of.
+        self._clock: str | None = None
+        self._time: Timestamp | None = None
         self._still: tuple[float, ...] = ()
         self._instrument: Instrument | None = None
         self._divisor = 0
@@ -91,19 +99,30 @@ class _Sheet:
         if instrument is None or instrument is not self._instrument:
             self._instrument = instrument
             self.tick.exchange = self._exchange = instrument.exchange if instrument else _text(exchange)
+            self._clock = None  # each exchange has its own use of the days
             self._divisor = 0 if instrument is None else 1 if instrument.exchange == "CZCE" else instrument.multiplier
 
     def set_times(self, clock: str, milliseconds: int, received_ns: int, calendar: Calendar) -> None:
         """Fill in when it happened, by each exchange's own use of the two days, and when it came."""
+        if clock != self._clock:
+            self._clock = clock
+            self._set_second(clock, calendar)
+        if self._time is not None:
+            self._time.nanos = milliseconds % 1000 * 1_000_000
+        self._received.seconds, self._received.nanos = divmod(received_ns, 1_000_000_000)
+
+    def _set_second(self, clock: str, calendar: Calendar) -> None:
         said = self._exchange, self._trading_day, self._action_day, clock
-        self.tick.trading_day = calendar.trading_day_of(*said)
+        day = calendar.trading_day_of(*said)
+        if day != self.tick.trading_day:  # a text is written into new memory each time
+            self.tick.trading_day = day
         second = exchange_second(calendar.event_day(*said), clock)
         if second is None:
+            self._time = None
             self.tick.ClearField("time")
         else:
-            time = self.tick.time
-            time.seconds, time.nanos = second, milliseconds % 1000 * 1_000_000
-        self._received.seconds, self._received.nanos = divmod(received_ns, 1_000_000_000)
+            self._time = self.tick.time
+            self._time.seconds = second
 
     def set_prices(self, v: tuple[Any, ...]) -> None:
         """Fill in the prices and amounts of the day."""
@@ -157,7 +176,7 @@ class TickMaker:
         sheet = self._sheets.get(key) or self._begin(key, v)
         tick = sheet.tick
         tick.seq = seq
-        sheet.set_instrument(self._instruments.get(tick.symbol), v[2])
+        sheet.set_instrument(self._instruments.get(sheet.symbol), v[2])
         sheet.set_times(_text(v[20]), v[21], received_ns, self._calendar)
         sheet.set_prices(v)
         sheet.set_levels(v[22:42:4], v[23:42:4], v[24:42:4], v[25:42:4])

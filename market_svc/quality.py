@@ -3,10 +3,12 @@
 Nothing is left out of the stream, so nothing is lost to a wrong judgement.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from arbig.market.v1.market_pb2 import Tick, TickFlag
+from market_svc.hours import Span
 
 DUPLICATE, OUT_OF_ORDER = TickFlag.TICK_FLAG_DUPLICATE, TickFlag.TICK_FLAG_OUT_OF_ORDER
 VOLUME_REGRESSION, OFF_SESSION = TickFlag.TICK_FLAG_VOLUME_REGRESSION, TickFlag.TICK_FLAG_OFF_SESSION
@@ -26,25 +28,28 @@ class Hours(Protocol):
     def changes(self) -> int:
         """How often the exchange has told another status so far."""
 
-    def is_open(self, symbol: str, trading_day: str, second: int) -> bool:
-        """Whether a second since 1970 lies in a session or an auction of a trading day."""
+    def span(self, symbol: str, trading_day: str, second: int) -> Span:
+        """Give the seconds around one, since 1970, in which a symbol is as open as in that one."""
 
 
 class _Seen:
     """What is known of a symbol from its snapshots so far."""
 
-    __slots__ = ("broken", "changes", "fresh", "is_open", "last", "moment", "second", "trading_day", "volume")
+    __slots__ = ("broken", "changes", "flags", "fresh", "last", "moment", "span", "tick", "trading_day", "volume")
 
     def __init__(self) -> None:
         self.trading_day = ""
         self.moment = (0, 0)
         self.volume = 0
+        # The newest message, and the flags in it.
+        self.tick = Tick()
+        self.flags: list[TickFlag.ValueType] = []
         # The newest tick by the exchange's time, serialised.
         self.last = b""
         # Whether the next is the first since it was subscribed, and whether others were before that.
         self.fresh, self.broken = True, False
-        # Whether the exchange was open at a second, as of so many changes of its status.
-        self.second, self.changes, self.is_open = 0, 0, True
+        # Until when the exchange is open or closed, as of so many changes of its status.
+        self.span, self.changes = Span(0, 0, is_open=True), 0
 
 
 class Quality:
@@ -58,11 +63,11 @@ class Quality:
         self._hours = hours
         self._clock = clock
         self._newest = 0
-        self._seen: dict[str, _Seen] = {}
+        self._seen: defaultdict[str, _Seen] = defaultdict(_Seen)
 
     def recall(self, tick: Tick) -> None:
         """Take in a tick of this service's life before, in the order of the stream."""
-        seen = self._of(tick.symbol)
+        seen = self._seen[tick.symbol]
         seen.broken = True
         if OUT_OF_ORDER not in tick.flags:
             seen.trading_day, seen.volume = tick.trading_day, tick.volume
@@ -88,61 +93,70 @@ class Quality:
 
     def encode(self, tick: Tick) -> bytes:
         """Set the flags of a tick that came, and serialise it."""
-        seen = self._of(tick.symbol)
+        symbol = tick.symbol
+        seen = self._seen[symbol]
         flags: list[TickFlag.ValueType] = []
         if seen.fresh:
             seen.fresh = False
             flags += [FIRST_SNAPSHOT, GAP] if seen.broken else [FIRST_SNAPSHOT]
         time = tick.time
-        second, moment = time.seconds, (time.seconds, time.nanos)
+        second = time.seconds
         if second:
-            self._judge_order(seen, tick, moment, flags)
-            self._judge_time(seen, tick, second, flags)
+            trading_day = tick.trading_day
+            self._judge_time(seen, symbol, trading_day, second, flags)
+            _judge_order(seen, tick, trading_day, (second, time.nanos), flags)
         _judge_prices(tick, flags)
-        if flags or tick.flags:
+        if flags != seen.flags or tick is not seen.tick:  # a message that is filled anew may have them already
             tick.flags[:] = sorted(flags)
+            seen.tick, seen.flags = tick, flags
         data = tick.SerializeToString()
         if OUT_OF_ORDER not in flags:
             seen.last = data
         return data
 
-    def _of(self, symbol: str) -> _Seen:
-        return self._seen.get(symbol) or self._seen.setdefault(symbol, _Seen())
-
-    def _judge_order(self, seen: _Seen, tick: Tick, moment: tuple[int, int], flags: list[TickFlag.ValueType]) -> None:
-        volume, trading_day = tick.volume, tick.trading_day
-        if trading_day == seen.trading_day:
-            if moment < seen.moment:
-                flags.append(OUT_OF_ORDER)
-                return
-            if volume < seen.volume:
-                flags.append(VOLUME_REGRESSION)
-            elif moment == seen.moment and volume == seen.volume and _says_the_same(tick, seen.last):
-                flags.append(DUPLICATE)
-        seen.trading_day, seen.moment, seen.volume = trading_day, moment, volume
-
-    def _judge_time(self, seen: _Seen, tick: Tick, second: int, flags: list[TickFlag.ValueType]) -> None:
-        if second != seen.second or self._hours.changes != seen.changes:
-            seen.second, seen.changes = second, self._hours.changes
-            seen.is_open = self._hours.is_open(tick.symbol, tick.trading_day, second)
-        if not seen.is_open:
+    def _judge_time(
+        self, seen: _Seen, symbol: str, trading_day: str, second: int, flags: list[TickFlag.ValueType]
+    ) -> None:
+        begin, end, is_open = seen.span
+        changes = self._hours.changes
+        if not begin <= second < end or changes != seen.changes or trading_day != seen.trading_day:
+            seen.span, seen.changes = self._hours.span(symbol, trading_day, second), changes
+            is_open = seen.span.is_open
+        if not is_open:
             flags.append(OFF_SESSION)
-        self._newest = max(self._newest, second)
-        if (self._clock() if self._clock else self._newest) - second > STALE_SECONDS:
+        newest = self._clock() if self._clock else self._newest
+        if second > newest:
+            self._newest = second
+        elif newest - second > STALE_SECONDS:
             flags.append(STALE)
+
+
+def _judge_order(
+    seen: _Seen, tick: Tick, trading_day: str, moment: tuple[int, int], flags: list[TickFlag.ValueType]
+) -> None:
+    volume = tick.volume
+    if trading_day == seen.trading_day:
+        if moment < seen.moment:
+            flags.append(OUT_OF_ORDER)
+            return
+        if volume < seen.volume:
+            flags.append(VOLUME_REGRESSION)
+        elif moment == seen.moment and volume == seen.volume and _says_the_same(tick, seen.last):
+            flags.append(DUPLICATE)
+    seen.trading_day, seen.moment, seen.volume = trading_day, moment, volume
 
 
 def _judge_prices(tick: Tick, flags: list[TickFlag.ValueType]) -> None:
     # A price that is absent reads as 0, which no price is.
     last, upper, lower = tick.last_price, tick.upper_limit_price, tick.lower_limit_price
     bids, asks = tick.bid_prices, tick.ask_prices
+    at_limit = last != 0.0 and last in (upper, lower)
     if bids and asks:
         if bids[0] >= asks[0]:
             flags.append(CROSSED)
-        one_sided = False
-    else:
-        one_sided = (bool(bids) and bids[0] == upper) or (bool(asks) and asks[0] == lower)
-    if one_sided or (last and last in (upper, lower)):
+    else:  # one side has gone
+        at_limit = at_limit or (bool(bids) and bids[0] == upper) or (bool(asks) and asks[0] == lower)
+    if at_limit:
         flags.append(AT_LIMIT)
     if tick.settlement_price:
         flags.append(SETTLEMENT)

@@ -1,12 +1,10 @@
 """A snapshot's way into the stream: numbered, flagged, encoded once, on the tape, then seen by followers."""
 
-import contextlib
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from arbig.fanout import Feed, element
-from arbig.market.v1.market_pb2 import Tick
 from market_svc.depth import BadDepthError, TickMaker
 from market_svc.gateway import Raw
 from market_svc.quality import Quality
@@ -36,15 +34,18 @@ class Recorder:
             self.rejected += 1
             log.warning("depth rejected", extra={"why": str(error)})
             return
-        self._append(tick, self._quality.encode(tick))
         self.trading_day = tick.trading_day
+        self._append(seq, tick.symbol, self.trading_day, self._quality.encode(tick))
         self.last_at = time.monotonic()
 
-    def _append(self, tick: Tick, payload: bytes) -> None:
+    def _append(self, seq: int, symbol: str, trading_day: str, payload: bytes) -> None:
         data = element(payload)
-        with _or_end():
-            self._tape.append(tick.seq, tick.trading_day, data)
-        self._feed.append(tick.symbol, data)
+        try:
+            self._tape.append(seq, trading_day, data)
+        except OSError as error:
+            _end(error)
+            raise
+        self._feed.append(symbol, data)
 
     def lose(self, symbols: Iterable[str] | None = None) -> None:
         """Say at once of every symbol, or of some, that its newest tick is not the market any more."""
@@ -52,21 +53,19 @@ class Recorder:
         for tick in self._quality.lose(symbols):
             tick.seq = self._feed.head + 1
             tick.receive_time.FromNanoseconds(now_ns)
-            self._append(tick, tick.SerializeToString())
+            self._append(tick.seq, tick.symbol, tick.trading_day, tick.SerializeToString())
         self.flush()
 
     def flush(self) -> None:
         """Let followers see what was recorded: on the tape first, so that a restart knows it too."""
-        with _or_end():
+        try:
             self._tape.flush()
+        except OSError as error:
+            _end(error)
+            raise
         self._feed.wake()
 
 
-@contextlib.contextmanager
-def _or_end() -> Iterator[None]:
+def _end(error: OSError) -> None:
     """Say why the service ends: what a restart does not know must not be seen, nor its number given again."""
-    try:
-        yield
-    except OSError as error:
-        log.error("the tape cannot be written: the market service ends", extra={"why": str(error)})
-        raise
+    log.error("the tape cannot be written: the market service ends", extra={"why": str(error)})

@@ -62,6 +62,23 @@ def test_nothing_of_the_snapshot_before_is_left(days: list[dict[str, float]]) ->
     assert len(tick.ask_volumes) == len(tick.ask_prices)
 
 
+CLOCKS = st.sampled_from([b"21:00:00", b"00:30:00", b"09:30:00", b"9:30", b""])
+EXCHANGES = st.sampled_from(["SHFE", "DCE", "CZCE"])
+
+
+@given(st.lists(st.tuples(CLOCKS, st.sampled_from([0, 500]), EXCHANGES), min_size=1, max_size=4))
+def test_nothing_of_the_time_before_is_left(told: list[tuple[bytes, int, str]]) -> None:
+    """Nor of another exchange, as which the instrument may become known: each has its own use of the two days."""
+    known: dict[str, Instrument] = {}
+    ticks, tick, fresh = TickMaker(known, CALENDAR), Tick(), Tick()
+    for clock, milliseconds, exchange in told:
+        known["au2604"] = Instrument(symbol="au2604", exchange=exchange)
+        snapshot = raw(ActionDay=b"20261123", UpdateTime=clock, UpdateMillisec=milliseconds)
+        tick, fresh = ticks.make(snapshot, 1, 0), TickMaker(known, CALENDAR).make(snapshot, 1, 0)
+    assert tick == fresh
+    assert fresh.trading_day
+
+
 def test_the_average_is_a_price_per_gram() -> None:
     """CTP's is turnover / volume, but at CZCE; without a multiplier nobody can tell."""
     assert made(raw(AveragePrice=805_123.4)).average_price == 805.1234

@@ -1,5 +1,6 @@
 """What is to be known about a snapshot before it is used."""
 
+import bisect
 from typing import Any
 
 import pytest
@@ -7,22 +8,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arbig.market.v1.market_pb2 import Tick, TickFlag
+from market_svc.hours import Span
 from market_svc.quality import STALE_SECONDS, Quality
 
 NOON = 1_700_000_000
-DAY = "20231115"
+DAY, HOLIDAY = "20231115", "20231118"
 
 
 class Open:
-    """An exchange that trades but in some seconds."""
+    """An exchange that trades but in some seconds, and not on one day."""
 
     def __init__(self, *closed: int) -> None:
         self.closed = closed
         self.changes = 0
 
-    def is_open(self, symbol: str, trading_day: str, second: int) -> bool:
+    def span(self, symbol: str, trading_day: str, second: int) -> Span:
         """Say so."""
-        return second not in self.closed
+        edges = [0, *(edge for one in sorted(self.closed) for edge in (one, one + 1)), 1 << 40]
+        at = bisect.bisect(edges, second)
+        return Span(edges[at - 1], edges[at], second not in self.closed and trading_day != HOLIDAY)
 
 
 def tick(second: int = NOON, volume: int = 10, **more: Any) -> Tick:
@@ -102,6 +106,14 @@ def test_what_lies_in_no_session_says_so() -> None:
     assert flags(quality, tick(NOON + 3, 12)) == []
     quality._hours.closed, quality._hours.changes = (NOON + 3,), 1  # type: ignore[attr-defined,misc]
     assert flags(quality, tick(NOON + 3, 13)) == ["OFF_SESSION"]
+
+
+def test_each_trading_day_has_its_own_hours() -> None:
+    """Though an exchange may say a time of another day."""
+    quality = begun()
+    assert flags(quality, tick()) == []
+    assert flags(quality, tick(NOON, 11, trading_day=HOLIDAY)) == ["OFF_SESSION"]
+    assert flags(quality, tick(NOON, 12)) == []
 
 
 @pytest.mark.parametrize(
