@@ -67,13 +67,10 @@ async def market_service(directory: Path) -> AsyncIterator[tuple[str, Send]]:
                 *command, env=environment, cwd=directory, stdout=log, stderr=log
             )
 
-        ready: list[tuple[str, bytes]] = []
-
         def send(count: int) -> None:
-            front.publish(ready[:count])
-            ready[:] = itertools.islice(stream, BURST)
+            # All are made before the first one leaves, so that nothing else is at work while they are under way.
+            front.publish(list(itertools.islice(stream, count)))
 
-        ready += itertools.islice(stream, BURST)
         try:
             await _first_tick(address, send)
             yield address, send
