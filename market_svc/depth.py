@@ -82,7 +82,7 @@ class _Sheet:
         self._trading_day, self._action_day = trading_day, action_day
         self._exchange = ""
         # What the time and the trading day were made of.
-        self._clock: str | None = None
+        self._clock: bytes | None = None
         self._time: Timestamp | None = None
         self._still: tuple[float, ...] = ()
         self._instrument: Instrument | None = None
@@ -102,11 +102,11 @@ class _Sheet:
             self._clock = None  # each exchange has its own use of the days
             self._divisor = 0 if instrument is None else 1 if instrument.exchange == "CZCE" else instrument.multiplier
 
-    def set_times(self, clock: str, milliseconds: int, received_ns: int, calendar: Calendar) -> None:
+    def set_times(self, clock: bytes, milliseconds: int, received_ns: int, calendar: Calendar) -> None:
         """Fill in when it happened, by each exchange's own use of the two days, and when it came."""
         if clock != self._clock:
             self._clock = clock
-            self._set_second(clock, calendar)
+            self._set_second(_text(clock), calendar)
         if self._time is not None:
             self._time.nanos = milliseconds % 1000 * 1_000_000
         self._received.seconds, self._received.nanos = divmod(received_ns, 1_000_000_000)
@@ -150,9 +150,10 @@ class _Sheet:
             else:
                 self.tick.ClearField(name)
 
-    def set_levels(self, bids: Any, bid_volumes: Any, asks: Any, ask_volumes: Any) -> None:
+    def set_levels(self, levels: tuple[Any, ...]) -> None:
         """Fill in what is shown of the book."""
-        if not _all_present(bids + asks):
+        bids, bid_volumes, asks, ask_volumes = levels[::4], levels[1::4], levels[2::4], levels[3::4]
+        if not _all_present(levels[::2]):
             bids, asks = bids[: _levels(bids)], asks[: _levels(asks)]
             bid_volumes, ask_volumes = bid_volumes[: len(bids)], ask_volumes[: len(asks)]
         self._bids[:], self._bid_volumes[:], self._asks[:], self._ask_volumes[:] = bids, bid_volumes, asks, ask_volumes
@@ -177,9 +178,9 @@ class TickMaker:
         tick = sheet.tick
         tick.seq = seq
         sheet.set_instrument(self._instruments.get(sheet.symbol), v[2])
-        sheet.set_times(_text(v[20]), v[21], received_ns, self._calendar)
+        sheet.set_times(v[20], v[21], received_ns, self._calendar)
         sheet.set_prices(v)
-        sheet.set_levels(v[22:42:4], v[23:42:4], v[24:42:4], v[25:42:4])
+        sheet.set_levels(v[22:42])
         return tick
 
     def _begin(self, key: bytes, v: tuple[Any, ...]) -> _Sheet:

@@ -34,12 +34,14 @@ class Inbox(Generic[T]):
                 self._loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
-        # Cleared before the items are taken: what is put from here on schedules again.
-        self._scheduled = False
         items = self._items
         batch = [items.popleft() for _ in range(min(len(items), BATCH))]
-        if items and not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._drain)
-        if batch:
-            self._handle(batch)
+        try:
+            if batch:
+                self._handle(batch)
+        finally:
+            # Cleared before it is asked what is left: what is put from here on schedules again.
+            self._scheduled = False
+            if items:  # behind what the batch woke
+                self._scheduled = True
+                self._loop.call_soon(self._drain)
