@@ -84,8 +84,8 @@ class _Sheet:
         # What the time and the trading day were made of.
         self._clock: bytes | None = None
         self._time: Timestamp | None = None
-        self._still: tuple[float, ...] = ()
-        self._instrument: Instrument | None = None
+        self._still: tuple[tuple[float, ...], ...] = ()
+        self.instrument: Instrument | None = None
         self._divisor = 0
         self._received = self.tick.receive_time
         self._bids, self._bid_volumes = self.tick.bid_prices, self.tick.bid_volumes
@@ -96,11 +96,10 @@ class _Sheet:
 
         It is turnover / volume, so what a lot is worth; at CZCE it is a price.
         """
-        if instrument is None or instrument is not self._instrument:
-            self._instrument = instrument
-            self.tick.exchange = self._exchange = instrument.exchange if instrument else _text(exchange)
-            self._clock = None  # each exchange has its own use of the days
-            self._divisor = 0 if instrument is None else 1 if instrument.exchange == "CZCE" else instrument.multiplier
+        self.instrument = instrument
+        self.tick.exchange = self._exchange = instrument.exchange if instrument else _text(exchange)
+        self._clock = None  # each exchange has its own use of the days
+        self._divisor = 0 if instrument is None else 1 if instrument.exchange == "CZCE" else instrument.multiplier
 
     def set_times(self, clock: bytes, milliseconds: int, received_ns: int, calendar: Calendar) -> None:
         """Fill in when it happened, by each exchange's own use of the two days, and when it came."""
@@ -128,10 +127,10 @@ class _Sheet:
         """Fill in the prices and amounts of the day."""
         tick = self.tick
         tick.volume = v[11]
-        still = v[5:9] + v[14:18]
+        still = v[5:9], v[14:18]
         if still != self._still:
             self._still = still
-            self._set_some(_STILL, still)
+            self._set_some(_STILL, still[0] + still[1])
         moving = (v[4], v[9], v[10], v[12], v[13])
         if _all_present(moving):
             tick.last_price, tick.high_price, tick.low_price, tick.turnover, tick.open_interest = moving
@@ -177,7 +176,9 @@ class TickMaker:
         sheet = self._sheets.get(key) or self._begin(key, v)
         tick = sheet.tick
         tick.seq = seq
-        sheet.set_instrument(self._instruments.get(sheet.symbol), v[2])
+        instrument = self._instruments.get(sheet.symbol)
+        if instrument is None or instrument is not sheet.instrument:
+            sheet.set_instrument(instrument, v[2])
         sheet.set_times(v[20], v[21], received_ns, self._calendar)
         sheet.set_prices(v)
         sheet.set_levels(v[22:42])
