@@ -30,7 +30,7 @@ FIELDS: Sequence[str] = (
 )
 _FIRST_LEVEL = FIELDS.index("BidPrice1")
 _AFTER_LEVELS = FIELDS.index("AveragePrice")
-_ACTION_DAY, _SYMBOL = FIELDS.index("ActionDay"), FIELDS.index("InstrumentID")
+_EXCHANGE, _ACTION_DAY, _SYMBOL = (FIELDS.index(name) for name in ("ExchangeID", "ActionDay", "InstrumentID"))
 
 # What no price, turnover or open interest reaches; DBL_MAX and infinity lie above.
 _ABSENT = 1e300
@@ -76,11 +76,11 @@ def _levels(prices: tuple[float, ...]) -> int:
 class _Sheet:
     """The tick of one symbol on one day, filled anew by each of its snapshots."""
 
-    def __init__(self, symbol: str, trading_day: str, action_day: str) -> None:
+    def __init__(self, symbol: str, exchange: str, trading_day: str, action_day: str) -> None:
         self.symbol = symbol
-        self.tick = Tick(symbol=symbol)
+        self.tick = Tick(symbol=symbol, exchange=exchange)
         self._trading_day, self._action_day = trading_day, action_day
-        self._exchange = ""
+        self._told_exchange = self._exchange = exchange
         # What the time and the trading day were made of.
         self._clock: bytes | None = None
         self._time: Timestamp | None = None
@@ -91,13 +91,13 @@ class _Sheet:
         self._bids, self._bid_volumes = self.tick.bid_prices, self.tick.bid_volumes
         self._asks, self._ask_volumes = self.tick.ask_prices, self.tick.ask_volumes
 
-    def set_instrument(self, instrument: Instrument | None, exchange: bytes) -> None:
+    def set_instrument(self, instrument: Instrument | None) -> None:
         """Fill in the exchange, and see what CTP's average price is to be divided by.
 
         It is turnover / volume, so what a lot is worth; at CZCE it is a price.
         """
         self.instrument = instrument
-        self.tick.exchange = self._exchange = instrument.exchange if instrument else _text(exchange)
+        self.tick.exchange = self._exchange = instrument.exchange if instrument else self._told_exchange
         self._clock = None  # each exchange has its own use of the days
         self._divisor = 0 if instrument is None else 1 if instrument.exchange == "CZCE" else instrument.multiplier
 
@@ -172,13 +172,13 @@ class TickMaker:
         Raises BadDepthError for a snapshot that belongs to no instrument or no trading day.
         """
         v = _LAYOUT.unpack(raw)
-        key = v[0] + v[_ACTION_DAY] + v[_SYMBOL]
+        key = v[0] + v[_EXCHANGE] + v[_ACTION_DAY] + v[_SYMBOL]
         sheet = self._sheets.get(key) or self._begin(key, v)
         tick = sheet.tick
         tick.seq = seq
         instrument = self._instruments.get(sheet.symbol)
-        if instrument is None or instrument is not sheet.instrument:
-            sheet.set_instrument(instrument, v[2])
+        if instrument is not sheet.instrument:
+            sheet.set_instrument(instrument)
         sheet.set_times(v[20], v[21], received_ns, self._calendar)
         sheet.set_prices(v)
         sheet.set_levels(v[22:42])
@@ -190,4 +190,4 @@ class TickMaker:
             raise BadDepthError(f"depth of {symbol!r} on trading day {trading_day!r}")
         if len(self._sheets) >= _MOST_SHEETS:  # those of days that are over
             self._sheets.clear()
-        return self._sheets.setdefault(key, _Sheet(symbol, trading_day, _text(v[_ACTION_DAY])))
+        return self._sheets.setdefault(key, _Sheet(symbol, _text(v[_EXCHANGE]), trading_day, _text(v[_ACTION_DAY])))
