@@ -12,6 +12,7 @@ from arbig.config import Settings
 from arbig.ctp import locale
 from arbig.ctp.client import Client, open_client
 from arbig.ctp.errors import CtpError, DisconnectedError
+from arbig.ctp.nudge import Nudge
 from arbig.ctp.spi import Push
 from arbig.errors import ConfigError
 from market_svc import depth
@@ -113,19 +114,24 @@ def check_layout(client: Client) -> None:
 
 @asynccontextmanager
 async def open_gateway(
-    settings: Settings, on_depth: Callable[[Raw], None], on_batch: Callable[[], None], on_lost: Callable[[], None]
+    settings: Settings, on_depth: Callable[[Raw], None], on_some: Callable[[], None], on_lost: Callable[[], None]
 ) -> AsyncIterator[Gateway]:
-    """Connect to the market front, for `run` to log in; `on_depth` gets each snapshot, `on_batch` follows each burst.
+    """Connect to the market front, for `run` to log in.
 
-    `on_lost` hears that the link broke.
+    `on_depth` gets each snapshot, on the library's thread: nothing is sent on that one, and what
+    would hand a tick to the loop costs more than the tick. `on_some` follows on the loop, after one
+    or more of them; `on_lost` hears there that the link broke.
     """
     directory = settings.directory("market")
     locale.ensure(settings.directory("locale"))
+    nudge = Nudge(on_some)
+
+    def take(struct: Any) -> None:
+        on_depth(_copy(struct))
+        nudge()
 
     def on_push(push: Push) -> None:
-        if push.name == "OnRtnDepthMarketData":
-            on_depth(push.row)
-        elif push.error_id:
+        if push.error_id:
             log.warning("the market front refused", extra={"what": push.name, "text": push.error_text})
 
     async with open_client(
@@ -135,8 +141,7 @@ async def open_gateway(
         settings.ctp.market_front or f"tcp://{settings.address('front_market')}",
         simulation=settings.mode == "simulation",
         on_push=on_push,
-        on_batch=on_batch,
-        copiers={"OnRtnDepthMarketData": _copy},
+        at_once={"OnRtnDepthMarketData": take},
     ) as client:
         check_layout(client)
         user = {"BrokerID": settings.ctp.broker_id, "UserID": settings.ctp.account_id}

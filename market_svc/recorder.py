@@ -1,6 +1,7 @@
 """A snapshot's way into the stream: numbered, flagged, encoded once, on the tape, then seen by followers."""
 
 import logging
+import threading
 import time
 from collections.abc import Iterable
 
@@ -14,12 +15,13 @@ log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Turns what the gateway copied into the feed's next tick."""
+    """Turns what the gateway copied into the feed's next tick: each on the thread on which it came."""
 
     def __init__(self, feed: Feed, tape: Tape, ticks: TickMaker, quality: Quality) -> None:
         self.rejected = 0
         self.trading_day = ""
         self.last_at: float | None = None
+        self._lock = threading.Lock()
         self._feed = feed
         self._tape = tape
         self._ticks = ticks
@@ -27,16 +29,17 @@ class Recorder:
 
     def record(self, raw: Raw) -> None:
         """Append one snapshot; followers see it at `flush`."""
-        seq = self._feed.head + 1
-        try:
-            tick = self._ticks.make(raw.data, seq, raw.received_ns)
-        except (BadDepthError, UnicodeDecodeError) as error:
-            self.rejected += 1
-            log.warning("depth rejected", extra={"why": str(error)})
-            return
-        self.trading_day = tick.trading_day
-        self._append(seq, tick.symbol, self.trading_day, self._quality.encode(tick))
-        self.last_at = time.monotonic()
+        with self._lock:
+            seq = self._feed.head + 1
+            try:
+                tick = self._ticks.make(raw.data, seq, raw.received_ns)
+            except (BadDepthError, UnicodeDecodeError) as error:
+                self.rejected += 1
+                log.warning("depth rejected", extra={"why": str(error)})
+                return
+            self.trading_day = tick.trading_day
+            self._append(seq, tick.symbol, self.trading_day, self._quality.encode(tick))
+            self.last_at = time.monotonic()
 
     def _append(self, seq: int, symbol: str, trading_day: str, payload: bytes) -> None:
         data = element(payload)
@@ -48,22 +51,24 @@ class Recorder:
         self._feed.append(symbol, data)
 
     def lose(self, symbols: Iterable[str] | None = None) -> None:
-        """Say at once of every symbol, or of some, that its newest tick is not the market any more."""
+        """Say at once of every symbol, or of some, that its newest tick is not the market any more; on the loop."""
         now_ns = time.time_ns()
-        for tick in self._quality.lose(symbols):
-            tick.seq = self._feed.head + 1
-            tick.receive_time.FromNanoseconds(now_ns)
-            self._append(tick.seq, tick.symbol, tick.trading_day, tick.SerializeToString())
+        with self._lock:
+            for tick in self._quality.lose(symbols):
+                tick.seq = self._feed.head + 1
+                tick.receive_time.FromNanoseconds(now_ns)
+                self._append(tick.seq, tick.symbol, tick.trading_day, tick.SerializeToString())
         self.flush()
 
     def flush(self) -> None:
-        """Let followers see what was recorded: on the tape first, so that a restart knows it too."""
-        try:
-            self._tape.flush()
-        except OSError as error:
-            _end(error)
-            raise
-        self._feed.wake()
+        """Let followers see what was recorded, on the loop: on the tape first, so that a restart knows it too."""
+        with self._lock:
+            try:
+                self._tape.flush()
+            except OSError as error:
+                _end(error)
+                raise
+            self._feed.wake()
 
 
 def _end(error: OSError) -> None:

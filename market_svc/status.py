@@ -33,14 +33,14 @@ class Told(NamedTuple):
 class ExchangeStatus:
     """What was heard from the exchange; `newest` has the status of each symbol and of each product.
 
-    `changes` counts what was heard.
+    `changes` counts what was heard. It may be asked on another thread than it is told on.
     """
 
     def __init__(self) -> None:
         self.newest: dict[str, pb.InstrumentStatus.ValueType] = {}
         self.changes = 0
         # By symbol and trading day: ticks of a day may come when the exchange speaks of the next one.
-        self._heard: dict[str, dict[str, list[Told]]] = {}
+        self._heard: dict[str, dict[str, tuple[Told, ...]]] = {}
 
     def note(self, instruments: Iterable[pb.Instrument]) -> None:
         """Take in what instruments are doing now."""
@@ -50,16 +50,14 @@ class ExchangeStatus:
                 self._note(one)
 
     def _note(self, one: pb.Instrument) -> None:
-        self.changes += 1
         days = self._heard.setdefault(one.symbol, {})
-        heard = days.setdefault(one.status_day, [])
         since = place(second_of_day(one.status_since))
         # The day is told again from its beginning, as at each login; of one second the later word counts.
-        while heard and since <= heard[-1].place:
-            heard.pop()
-        heard.append(Told(since, one.status in _TRADING))
+        before = (told for told in days.get(one.status_day, ()) if told.place < since)
+        days[one.status_day] = (*before, Told(since, one.status in _TRADING))
         if len(days) > _KEPT_DAYS:
             del days[min(days)]
+        self.changes += 1  # last: who asks meanwhile asks again
 
     def told(self, symbol: str, trading_day: str) -> Sequence[Told]:
         """Give what the exchange said of a symbol on a trading day, in the order of its clock."""

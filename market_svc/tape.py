@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile, zip_longest
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -48,7 +49,8 @@ class Tape:
         self._mark_open()
         self._file: IO[bytes] | None = None
         self._day = ""
-        self._reels = [Reel(path) for path in sorted(self._directory.glob("*.ticks"))]
+        # Replaced as a whole: ticks come on another thread than readers ask.
+        self._reels = tuple(Reel(path) for path in sorted(self._directory.glob("*.ticks")))
         self._reader = ThreadPoolExecutor(1, "tape-reader")
 
     def _choose_epoch(self, now_ms: int) -> int:
@@ -86,7 +88,7 @@ class Tape:
     @property
     def oldest(self) -> int:
         """The place before the first tick on the tape."""
-        return self._reels[0].first - 1 if self._reels else 0
+        return next((reel.first - 1 for reel in self._reels), 0)
 
     @property
     def trading_days(self) -> list[str]:
@@ -111,11 +113,8 @@ class Tape:
 
     async def read(self, seq: int, limit: int) -> list[Kept]:
         """Give at most `limit` ticks after `seq` that were flushed, the oldest that are left."""
-        reels = [
-            reel
-            for reel, after in zip(self._reels, [*self._reels[1:], None], strict=True)
-            if after is None or after.first > seq + 1
-        ]
+        there = self._reels
+        reels = [reel for reel, after in zip_longest(there, there[1:]) if after is None or after.first > seq + 1]
         return await asyncio.get_running_loop().run_in_executor(self._reader, _read, reels, seq, limit)
 
     def append(self, seq: int, trading_day: str, data: bytes) -> None:
@@ -131,7 +130,7 @@ class Tape:
             self._file.close()
         # The number first: names sort in the order of the stream, also when a day comes back.
         if not self._reels or self._reels[-1].trading_day != trading_day:
-            self._reels.append(Reel(self._directory / f"{seq:015d}-{trading_day}.ticks"))
+            self._reels = (*self._reels, Reel(self._directory / f"{seq:015d}-{trading_day}.ticks"))
         path = self._reels[-1].path
         file = path.open("ab", buffering=1 << 20)
         self._day = trading_day
@@ -142,8 +141,10 @@ class Tape:
     def _prune(self) -> None:
         # Days, not files: snapshots of two days may come in turns.
         kept = list(dict.fromkeys(reel.trading_day for reel in reversed(self._reels)))[:KEPT_DAYS]
-        while self._reels[0].trading_day not in kept:
-            self._reels.pop(0).path.unlink()
+        gone = list(takewhile(lambda reel: reel.trading_day not in kept, self._reels))
+        self._reels = self._reels[len(gone) :]
+        for reel in gone:
+            reel.path.unlink()
         for old in self._root.glob("*"):
             if old.name.isdigit() and int(old.name) < self.epoch:
                 shutil.rmtree(old)

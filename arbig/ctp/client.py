@@ -1,8 +1,8 @@
 """One vendor API (market or trade) as awaitable requests and a sequence of pushes.
 
 The library calls back on a thread of its own with views of C++ memory: each is copied there at
-once and handed to the loop. Answers complete the request that waits for them, everything else is
-a push, and both come in the order the front sent them.
+once and handed to the loop, but for the pushes that are taken there. Answers complete the request
+that waits for them, everything else is a push, and both come in the order the front sent them.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import Any, Literal
 from arbig.config import Ctp
 from arbig.ctp.errors import DISCONNECT, CtpError, DisconnectedError
 from arbig.ctp.inbox import Inbox
-from arbig.ctp.spi import Answer, Copier, Link, Push, Row, make_spi
+from arbig.ctp.spi import Answer, Failure, Link, Push, Row, Taker, make_spi
 
 log = logging.getLogger(__name__)
 
@@ -44,18 +44,11 @@ class _Pending:
 class Client:
     """A connection to a front that the library keeps up; log in again after each `connected`."""
 
-    def __init__(
-        self,
-        module: ModuleType,
-        api: Any,
-        on_push: Callable[[Push], None],
-        on_batch: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, module: ModuleType, api: Any, on_push: Callable[[Push], None]) -> None:
         self.api = api
         self.structs = module
         self.down_reason = "not connected yet"
         self._on_push = on_push
-        self._on_batch = on_batch
         self._failed = False
         self._pending: dict[int, _Pending] = {}
         self._next_id = 0
@@ -145,7 +138,6 @@ class Client:
         self._failed = True  # until all is well
         for item in batch:
             self.take(item)
-        self._on_batch()
         self._failed = False
 
     def take(self, item: Any) -> None:
@@ -155,6 +147,8 @@ class Client:
                 self._on_push(item)
             case Answer():
                 self._answer(item)
+            case Failure(error=error):
+                raise error
             case Link(up=True):
                 self._down.clear()
                 self._up.set()
@@ -192,13 +186,13 @@ async def open_client(
     *,
     simulation: bool,
     on_push: Callable[[Push], None],
-    on_batch: Callable[[], None] = lambda: None,
-    copiers: Mapping[str, Copier] = MappingProxyType({}),
+    at_once: Mapping[str, Taker] = MappingProxyType({}),
 ) -> AsyncIterator[Client]:
     """Load the library and connect to one of `fronts`, "tcp://host:port,...", for as long as the context lasts.
 
-    In `directory` each account has its own flow: a shared one is corrupted. Pushes are copied by
-    `copiers`, by name, where `copy` would be too slow. Call `locale.ensure` first.
+    In `directory` each account has its own flow: a shared one is corrupted. The pushes named in
+    `at_once` do not come to `on_push`: they are taken on the library's thread, where the loop's way
+    would be too slow. Call `locale.ensure` first.
     """
     # Importing the binding takes a second and aborts without its locale: only when it is needed.
     module = getattr(importlib.import_module("openctp_ctp"), "mdapi" if kind == "market" else "tdapi")
@@ -212,9 +206,9 @@ async def open_client(
         if kind == "market"
         else module.CThostFtdcTraderApi.CreateFtdcTraderApi(f"{flow}/", ctp.production)
     )
-    client = Client(module, api, on_push, on_batch)
+    client = Client(module, api, on_push)
     inbox: Inbox[Any] = Inbox(client.take_all)
-    spi = make_spi(base, inbox.put, copiers, simulation=simulation)
+    spi = make_spi(base, inbox.put, at_once, simulation=simulation)
     api.RegisterSpi(spi)  # the API does not keep it alive: `spi` must live as long
     if kind == "trade":
         # The whole trading day again at each login; the reducer is idempotent. Against the local
@@ -232,6 +226,6 @@ async def open_client(
     try:
         yield client
     finally:
-        # Leaving the process without this crashes; with Join it hangs.
+        # Leaving the process without this crashes; with Join it hangs. It waits for the callback under way.
         api.RegisterSpi(None)
         api.Release()

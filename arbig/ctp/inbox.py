@@ -1,6 +1,6 @@
 """From a CTP thread to the event loop: the thread only appends, the loop takes all there is.
 
-CTP calls back on the thread that also sends: what stays there longer than an append delays orders.
+The trade library calls back on the thread that also sends: what stays there longer than an append delays orders.
 """
 
 import asyncio

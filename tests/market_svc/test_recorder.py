@@ -1,12 +1,14 @@
 """A snapshot's way to the followers leads over the tape."""
 
 import errno
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from arbig.fanout import Feed
+from arbig.fanout import Feed, Kept
 from arbig.market.v1.market_pb2 import Tick, TickFlag
 from market_svc.depth import TickMaker
 from market_svc.gateway import Raw
@@ -79,3 +81,32 @@ def test_a_broken_link_is_told_at_once_and_the_next_tick_is_a_gap(tmp_path: Path
     again, feed, _ = begun(tmp_path)
     again.lose()
     assert told(feed, 5) == [(6, "au2604", ["STALE"])]
+
+
+async def test_ticks_come_on_another_thread_than_followers_ask(tmp_path: Path) -> None:
+    """Each has its number once, in the ring as on the tape, over changes of the day and of the link."""
+    recorder, feed, tape = begun(tmp_path)
+    snapshots, interval = 3_000, sys.getswitchinterval()
+
+    def come() -> None:
+        for volume in range(snapshots):
+            day = b"20261124" if volume // 50 % 2 else b"20261123"
+            record(recorder, raw(Volume=volume, TradingDay=day))
+
+    thread = threading.Thread(target=come)
+    sys.setswitchinterval(1e-6)
+    try:
+        thread.start()
+        taped: list[Kept] = []
+        coming = True
+        while coming or len(taped) < feed.shown:
+            coming = thread.is_alive()
+            recorder.lose() if len(taped) % 7 == 0 else recorder.flush()
+            assert [kept.seq for kept in feed.between(feed.tail, 64)] == list(range(feed.tail + 1, feed.shown + 1))
+            taped += await tape.read(len(taped), 1_000)
+    finally:
+        sys.setswitchinterval(interval)
+        thread.join()
+    ticks = [Tick.FromString(payload(kept.data)) for kept in taped]
+    assert [tick.seq for tick in ticks] == [kept.seq for kept in taped] == list(range(1, len(ticks) + 1))
+    assert [tick.volume for tick in ticks if TickFlag.TICK_FLAG_STALE not in tick.flags] == list(range(snapshots))

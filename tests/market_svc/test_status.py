@@ -1,5 +1,7 @@
 """When the exchange said that an instrument trades."""
 
+from typing import Any, cast
+
 import pytest
 
 from arbig.market.v1 import market_pb2 as pb
@@ -92,3 +94,20 @@ def test_every_auction_and_continuous_trading_trade(status: str) -> None:
     assert trades(heard(("21:00:00", status)), "21:00:00") == [True]
     for other in (BEFORE, BREAK, CLOSED):
         assert trades(heard(("20:59:00", status), ("21:00:00", other)), "21:00:01") == [False]
+
+
+def test_who_asks_while_a_status_is_told_asks_again() -> None:
+    """Ticks come on another thread, and what they find stays good until `changes` is another number."""
+    exchange = heard(*NIGHT)
+    found: dict[int, bool | None] = {}
+
+    class Told:
+        """An instrument that asks at each look at it, as that thread may."""
+
+        def __getattr__(self, name: str) -> Any:
+            found[exchange.changes] = trades(exchange, "09:00:00")[0]
+            return getattr(instrument("08:55:00", ORDERING), name)
+
+    exchange.note([cast("pb.Instrument", Told())])
+    assert found == {4: False}
+    assert (exchange.changes, trades(exchange, "09:00:00")) == (5, [True])

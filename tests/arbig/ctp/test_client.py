@@ -10,6 +10,7 @@ import pytest
 from arbig.ctp.client import Client
 from arbig.ctp.errors import CtpError, DisconnectedError
 from arbig.ctp.inbox import BATCH, Inbox
+from arbig.ctp.nudge import Nudge
 from arbig.ctp.spi import Answer, Link, Push, make_spi
 
 
@@ -82,12 +83,30 @@ async def test_nothing_is_taken_behind_a_callback_that_failed(api: Api) -> None:
             raise OSError("no space left")
         taken.append(push.name)
 
-    client = Client(ModuleType("vendor"), api, on_push, lambda: taken.append("batch"))
+    client = Client(ModuleType("vendor"), api, on_push)
     client.take_all([Push("one", {}), Push("two", {})])
     with pytest.raises(OSError, match="no space"):
         client.take_all([Push("three", {}), Push("bad", {}), Push("four", {})])
     client.take_all([Push("five", {})])
-    assert taken == ["one", "two", "batch", "three"]
+    assert taken == ["one", "two", "three"]
+
+
+async def test_nothing_is_taken_at_once_behind_what_could_not_be(client: Client) -> None:
+    """The loop learns why, and the service ends on it: the vendor's thread would end the process without a word."""
+    heard: list[Any] = []
+    taken: list[str] = []
+
+    def take(text: str) -> None:
+        if text == "bad":
+            raise OSError("no space left")
+        taken.append(text)
+
+    spi = make_spi(object, heard.append, {"OnRtnDepthMarketData": take}, simulation=False)
+    for text in ("one", "bad", "two"):
+        spi.OnRtnDepthMarketData(text)
+    assert taken == ["one"]
+    with pytest.raises(OSError, match="no space"):
+        client.take_all(heard)
 
 
 async def test_an_error_answer_is_raised(client: Client, api: Api) -> None:
@@ -188,3 +207,28 @@ async def test_what_a_thread_puts_in_comes_out_in_order_on_the_loop() -> None:
     thread.join()
     assert [number for batch in taken for number in batch] == list(range(count))
     assert max(map(len, taken)) <= BATCH
+
+
+async def test_who_nudges_while_the_loop_works_has_it_work_again() -> None:
+    """From any thread: what was left meanwhile must not wait for the next one."""
+    done = asyncio.Event()
+    worked: list[str] = []
+
+    def nudge_elsewhere() -> None:
+        thread = threading.Thread(target=nudge)
+        thread.start()
+        thread.join()
+
+    def work() -> None:
+        worked.append("all that was left")
+        if len(worked) == 1:
+            nudge_elsewhere()
+        else:
+            done.set()
+
+    nudge = Nudge(work)
+    nudge()
+    nudge_elsewhere()
+    async with asyncio.timeout(10):
+        await done.wait()
+    assert len(worked) == 2
