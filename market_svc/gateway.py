@@ -5,7 +5,7 @@ import ctypes
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any, NamedTuple
 
 from arbig.config import Settings
@@ -126,7 +126,7 @@ async def open_gateway(
     locale.ensure(settings.directory("locale"))
     nudge = Nudge(on_some)
 
-    def take(struct: Any) -> None:
+    def on_struct(struct: Any) -> None:
         on_depth(_copy(struct))
         nudge()
 
@@ -134,15 +134,16 @@ async def open_gateway(
         if push.error_id:
             log.warning("the market front refused", extra={"what": push.name, "text": push.error_text})
 
-    async with open_client(
-        "market",
-        directory,
-        settings.ctp,
-        settings.ctp.market_front or f"tcp://{settings.address('front_market')}",
-        simulation=settings.mode == "simulation",
-        on_push=on_push,
-        at_once={"OnRtnDepthMarketData": take},
-    ) as client:
-        check_layout(client)
-        user = {"BrokerID": settings.ctp.broker_id, "UserID": settings.ctp.account_id}
-        yield Gateway(client, user, on_lost)
+    with closing(nudge):  # what came last is seen, and nothing is done where the tape is closed
+        async with open_client(
+            "market",
+            directory,
+            settings.ctp,
+            settings.ctp.market_front or f"tcp://{settings.address('front_market')}",
+            simulation=settings.mode == "simulation",
+            on_push=on_push,
+            at_once={"OnRtnDepthMarketData": on_struct},
+        ) as client:
+            check_layout(client)
+            user = {"BrokerID": settings.ctp.broker_id, "UserID": settings.ctp.account_id}
+            yield Gateway(client, user, on_lost)

@@ -22,5 +22,10 @@ class Nudge:
                 self._loop.call_soon_threadsafe(self._run)
 
     def _run(self) -> None:
-        self._asked = False  # first: who asks from here on is not forgotten
-        self._work()
+        if self._asked:
+            self._asked = False  # first: who asks from here on is not forgotten
+            self._work()
+
+    def close(self) -> None:
+        """Work now if that was asked for, and no more; nobody may ask afterwards."""
+        self._run()

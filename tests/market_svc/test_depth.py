@@ -86,6 +86,14 @@ def test_the_average_is_a_price_per_gram() -> None:
     assert not TickMaker({}, CALENDAR).make(raw(AveragePrice=805_123.4), 1, 0).HasField("average_price")
 
 
+@given(st.floats(0.01, 1e12))
+def test_the_average_has_four_places(average: float) -> None:
+    """As stored prices have: the nearest of them, as the same number that its text reads as."""
+    told = made(raw(AveragePrice=average)).average_price
+    assert told == float(f"{told:.4f}")
+    assert abs(told - average / 1000) <= 0.000_05 + 1e-15 * average
+
+
 def test_an_instrument_that_becomes_known_counts_from_the_next_snapshot() -> None:
     """The trade service may come later than the first ticks."""
     known: dict[str, Instrument] = {}

@@ -232,3 +232,15 @@ async def test_who_nudges_while_the_loop_works_has_it_work_again() -> None:
     async with asyncio.timeout(10):
         await done.wait()
     assert len(worked) == 2
+
+
+async def test_a_nudge_that_is_closed_leaves_nothing_to_do() -> None:
+    """What was asked for is done by then, and not again where all else is closed."""
+    worked: list[str] = []
+    nudge = Nudge(lambda: worked.append("all that was left"))
+    nudge()
+    nudge.close()
+    assert len(worked) == 1
+    nudge.close()
+    await asyncio.sleep(0)
+    assert len(worked) == 1
