@@ -229,3 +229,4 @@ async def open_client(
         # Leaving the process without this crashes; with Join it hangs. It waits for the callback under way.
         api.RegisterSpi(None)
         api.Release()
+        inbox.close()

@@ -33,6 +33,10 @@ class Inbox(Generic[T]):
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._drain)
 
+    def close(self) -> None:
+        """Leave what is in it: the front tells it again at the next login. Nobody may put in more."""
+        self._items.clear()
+
     def _drain(self) -> None:
         items = self._items
         batch = [items.popleft() for _ in range(min(len(items), BATCH))]

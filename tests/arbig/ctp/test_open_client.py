@@ -1,5 +1,6 @@
 """How the library is set up: what it is told before it connects, and how it ends."""
 
+import asyncio
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -37,7 +38,8 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
         return made
 
     trader = SimpleNamespace(
-        CThostFtdcTraderSpi=type("Spi", (), {}), CThostFtdcTraderApi=SimpleNamespace(CreateFtdcTraderApi=create)
+        CThostFtdcTraderSpi=type("Spi", (), {"OnRtnTrade": None}),
+        CThostFtdcTraderApi=SimpleNamespace(CreateFtdcTraderApi=create),
     )
     monkeypatch.setattr(vendor, "tdapi", trader, raising=False)
     monkeypatch.setitem(sys.modules, "openctp_ctp", vendor)
@@ -105,3 +107,16 @@ async def test_the_library_is_released_without_a_listener(api: Api, tmp_path: Pa
     assert api.of("RegisterSpi")[-1] == ("RegisterSpi", None)
     assert api.called[-1] == ("Release",)
     assert not api.of("Join")
+
+
+async def test_nothing_comes_behind_the_end(api: Api, tmp_path: Path) -> None:
+    """What a push is to change may be closed by then, and the library is gone; the next login tells it again."""
+    came: list[Any] = []
+    async with open_client("trade", tmp_path, Ctp(), "tcp://front:1", simulation=True, on_push=came.append):
+        spi = api.of("RegisterSpi")[0][1]
+        spi.OnRtnTrade(object())
+        await asyncio.sleep(0)
+        assert len(came) == 1
+        spi.OnRtnTrade(object())
+    await asyncio.sleep(0)
+    assert len(came) == 1
