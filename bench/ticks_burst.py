@@ -6,7 +6,9 @@ The whole way: a front in this process sends depth packets over TCP, the market 
 of its own with the vendor's library in it, and so are the followers. A tick is stamped in the
 callback. Bursts are 500 packets in one write, each when the one before has arrived everywhere;
 singles are one packet about every 50 ms (an exchange sends two a second), each when nothing else is
-under way. Beside it, in turns with it, 500 ticks that were encoded before, handed over at once:
+under way. `burst_whole_ms` is from the first callback to the last arrival: what keeps the library
+from calling back does not show in the delays. Beside it, in turns with it, 500 ticks that were
+encoded before, handed over at once:
 
 - raw: from a thread to a uvloop loop that writes each to bare sockets
 - zmq: a ZeroMQ publisher
@@ -33,7 +35,7 @@ from arbig.market.v1.market_pb2 import GetStatusRequest
 from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from bench.processes import Child, child
 from bench.report import quantile, report
-from bench.ticks_followers import delays, followers, over_grpc, over_socket, over_zmq
+from bench.ticks_followers import followers, moments, over_grpc, over_socket, over_zmq
 from bench.ticks_peers import socket_bursts, zmq_bursts
 from bench.ticks_sample import DAY, SYMBOLS, packets
 from ctp_front.connection import listen
@@ -98,12 +100,13 @@ class Way:
         self._send = send
         self._listeners = listeners
 
-    async def round(self, ticks: int) -> list[float]:
-        """Send ticks at once; give the ms that each took to each follower."""
+    async def round(self, ticks: int) -> tuple[list[float], float]:
+        """Send ticks at once; give the ms that each took to each follower, and those from the first to the last."""
         self._listeners.ask(ticks)
         self._send(ticks)
-        found: list[list[float]] = await asyncio.to_thread(self._listeners.hear)
-        return list(itertools.chain(*found))
+        found: list[list[tuple[int, int]]] = await asyncio.to_thread(self._listeners.hear)
+        then, now = zip(*itertools.chain(*found), strict=True)
+        return [(b - a) / 1e6 for a, b in zip(then, now, strict=True)], (max(now) - min(then)) / 1e6
 
 
 @contextlib.contextmanager
@@ -115,11 +118,11 @@ def ways(market: str, send: Send, count: int) -> Iterator[dict[str, Way]]:
         def run(target: Callable[..., None], *arguments: Any) -> Child:
             return stack.enter_context(child(target, *arguments))
 
-        ours = run(followers, over_grpc, market, count, delays)
+        ours = run(followers, over_grpc, market, count, moments)
         socket_server = run(socket_bursts, raw, BURST)
-        socket_followers = run(followers, over_socket, raw, count, delays)
+        socket_followers = run(followers, over_socket, raw, count, moments)
         publisher = run(zmq_bursts, published, count, BURST)
-        subscribers = run(followers, over_zmq, published, count, delays)
+        subscribers = run(followers, over_zmq, published, count, moments)
         publisher.hear()
         yield {
             "": Way(send, ours),
@@ -146,10 +149,14 @@ async def burst_figures(repetitions: int = REPETITIONS) -> dict[str, list[float]
 
 async def _bursts(running: dict[str, Way], count: int, figures: defaultdict[str, list[float]]) -> None:
     took: defaultdict[str, list[float]] = defaultdict(list)
+    whole: defaultdict[str, list[float]] = defaultdict(list)
     for _ in range(BURSTS):
         for name, way in running.items():
-            took[name] += await way.round(BURST)
+            each, all_of_it = await way.round(BURST)
+            took[name] += each
+            whole[name].append(all_of_it)
     for name in running:
+        figures[f"{name}burst_whole_ms_{count}"].append(quantile(whole[name], 0.5))
         figures[f"{name}burst_p50_ms_{count}"].append(quantile(took[name], 0.5))
         figures[f"{name}burst_p99_ms_{count}"].append(quantile(took[name], 0.99))
     ratio = figures[f"burst_p99_ms_{count}"][-1] / figures[f"raw_burst_p99_ms_{count}"][-1]
@@ -160,7 +167,7 @@ async def _singles(running: dict[str, Way], figures: defaultdict[str, list[float
     took: defaultdict[str, list[float]] = defaultdict(list)
     for _ in range(SINGLES):
         for name, way in running.items():
-            took[name] += await way.round(1)
+            took[name] += (await way.round(1))[0]
         await asyncio.sleep(SINGLE_SECONDS)
     for name in running:
         figures[f"{name}single_p50_ms"].append(quantile(took[name], 0.5))

@@ -95,16 +95,22 @@ def _stamp(item: Any) -> int:
     return int(item.receive_time.ToNanoseconds()) if isinstance(item, Tick) else int(item)
 
 
-def delays(arrivals: Arrivals, wanted: Callable[[], int]) -> Iterator[list[float]]:
-    """Give, of each round of ticks, how many ms each one took."""
+def moments(arrivals: Arrivals, wanted: Callable[[], int]) -> Iterator[list[tuple[int, int]]]:
+    """Give, of each round of ticks, when each one was handed over, and when it came."""
     came: list[tuple[int, Sequence[Any]]] = []
     count = 0
     for now, items in arrivals:
         came.append((now, items))
         count += len(items)
         if items and count >= wanted():
-            yield [(now - _stamp(item)) / 1e6 for now, items in came for item in items]
+            yield [(_stamp(item), now) for now, items in came for item in items]
             came, count = [], 0
+
+
+def delays(arrivals: Arrivals, wanted: Callable[[], int]) -> Iterator[list[float]]:
+    """Give, of each round of ticks, how many ms each one took."""
+    for came in moments(arrivals, wanted):
+        yield [(now - then) / 1e6 for then, now in came]
 
 
 def spans(arrivals: Arrivals, wanted: Callable[[], int]) -> Iterator[tuple[int, int]]:
