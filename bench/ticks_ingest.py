@@ -124,7 +124,7 @@ def _seconds(work: Callable[[Any], Any], items: list[Any]) -> float:
 def _encoder() -> Callable[[Raw], bytes]:
     """Give what makes the element of a snapshot, without its flags."""
     ticks = TickMaker(_INSTRUMENTS, _CALENDAR)
-    return lambda raw: element(ticks.make(raw.data, FIRST, raw.received_ns).SerializeToString())
+    return lambda raw: element(ticks.make(raw.data, FIRST, raw.received_ns).tick.SerializeToString())
 
 
 def _in_turns(raws: list[Raw], values: list[dict[str, Any]]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from arbig.market.v1.market_pb2 import Tick, TickFlag
+from market_svc.depth import Snapshot
 from market_svc.hours import Span
 
 DUPLICATE, OUT_OF_ORDER = TickFlag.TICK_FLAG_DUPLICATE, TickFlag.TICK_FLAG_OUT_OF_ORDER
@@ -35,14 +36,14 @@ class Hours(Protocol):
 class _Seen:
     """What is known of a symbol from its snapshots so far."""
 
-    __slots__ = ("broken", "changes", "flags", "fresh", "last", "moment", "span", "tick", "trading_day", "volume")
+    __slots__ = ("broken", "changes", "flags", "fresh", "last", "moment", "snapshot", "span", "trading_day", "volume")
 
     def __init__(self) -> None:
         self.trading_day = ""
         self.moment = (0, 0)
         self.volume = 0
-        # The newest message, and the flags in it.
-        self.tick = Tick()
+        # The newest to come, and the flags in its message.
+        self.snapshot: Snapshot | None = None
         self.flags: list[TickFlag.ValueType] = []
         # The newest tick by the exchange's time, serialised.
         self.last = b""
@@ -91,36 +92,32 @@ class Quality:
                 repeated.append(tick)
         return repeated
 
-    def encode(self, tick: Tick) -> bytes:
+    def encode(self, snapshot: Snapshot) -> bytes:
         """Set the flags of a tick that came, and serialise it."""
-        symbol = tick.symbol
-        seen = self._seen[symbol]
+        seen = self._seen[snapshot.symbol]
         flags: list[TickFlag.ValueType] = []
         if seen.fresh:
             seen.fresh = False
             flags += [FIRST_SNAPSHOT, GAP] if seen.broken else [FIRST_SNAPSHOT]
-        time = tick.time
-        second = time.seconds
-        if second:
-            trading_day = tick.trading_day
-            self._judge_time(seen, symbol, trading_day, second, flags)
-            _judge_order(seen, tick, trading_day, (second, time.nanos), flags)
-        _judge_prices(tick, flags)
-        if flags != seen.flags or tick is not seen.tick:  # a message that is filled anew may have them already
-            tick.flags[:] = sorted(flags)
-            seen.tick, seen.flags = tick, flags
-        data = tick.SerializeToString()
+        moment = snapshot.moment
+        if moment is not None:
+            self._judge_time(seen, snapshot, moment[0], flags)
+            _judge_order(seen, snapshot, moment, flags)
+        _judge_prices(snapshot, flags)
+        if flags != seen.flags or snapshot is not seen.snapshot:  # a message that is filled anew may have them already
+            snapshot.tick.flags[:] = sorted(flags)
+            seen.snapshot, seen.flags = snapshot, flags
+        data = snapshot.tick.SerializeToString()
         if OUT_OF_ORDER not in flags:
             seen.last = data
         return data
 
-    def _judge_time(
-        self, seen: _Seen, symbol: str, trading_day: str, second: int, flags: list[TickFlag.ValueType]
-    ) -> None:
+    def _judge_time(self, seen: _Seen, snapshot: Snapshot, second: int, flags: list[TickFlag.ValueType]) -> None:
         begin, end, is_open = seen.span
+        trading_day = snapshot.trading_day
         changes = self._hours.changes
         if not begin <= second < end or changes != seen.changes or trading_day != seen.trading_day:
-            seen.span, seen.changes = self._hours.span(symbol, trading_day, second), changes
+            seen.span, seen.changes = self._hours.span(snapshot.symbol, trading_day, second), changes
             is_open = seen.span.is_open
         if not is_open:
             flags.append(OFF_SESSION)
@@ -131,34 +128,30 @@ class Quality:
             flags.append(STALE)
 
 
-def _judge_order(
-    seen: _Seen, tick: Tick, trading_day: str, moment: tuple[int, int], flags: list[TickFlag.ValueType]
-) -> None:
-    volume = tick.volume
+def _judge_order(seen: _Seen, snapshot: Snapshot, moment: tuple[int, int], flags: list[TickFlag.ValueType]) -> None:
+    trading_day, volume = snapshot.trading_day, snapshot.volume
     if trading_day == seen.trading_day:
         if moment < seen.moment:
             flags.append(OUT_OF_ORDER)
             return
         if volume < seen.volume:
             flags.append(VOLUME_REGRESSION)
-        elif moment == seen.moment and volume == seen.volume and _says_the_same(tick, seen.last):
+        elif moment == seen.moment and volume == seen.volume and _says_the_same(snapshot.tick, seen.last):
             flags.append(DUPLICATE)
     seen.trading_day, seen.moment, seen.volume = trading_day, moment, volume
 
 
-def _judge_prices(tick: Tick, flags: list[TickFlag.ValueType]) -> None:
-    # A price that is absent reads as 0, which no price is.
-    last, upper, lower = tick.last_price, tick.upper_limit_price, tick.lower_limit_price
-    bids, asks = tick.bid_prices, tick.ask_prices
+def _judge_prices(of: Snapshot, flags: list[TickFlag.ValueType]) -> None:
+    last, bid, ask, upper, lower = of.last_price, of.best_bid, of.best_ask, of.upper_limit_price, of.lower_limit_price
     at_limit = last != 0.0 and last in (upper, lower)
-    if bids and asks:
-        if bids[0] >= asks[0]:
+    if bid and ask:
+        if bid >= ask:
             flags.append(CROSSED)
     else:  # one side has gone
-        at_limit = at_limit or (bool(bids) and bids[0] == upper) or (bool(asks) and asks[0] == lower)
+        at_limit = at_limit or (bid != 0.0 and bid == upper) or (ask != 0.0 and ask == lower)
     if at_limit:
         flags.append(AT_LIMIT)
-    if tick.settlement_price:
+    if of.settlement_price:
         flags.append(SETTLEMENT)
 
 

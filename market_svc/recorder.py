@@ -32,13 +32,13 @@ class Recorder:
         with self._lock:
             seq = self._feed.head + 1
             try:
-                tick = self._ticks.make(raw.data, seq, raw.received_ns)
+                snapshot = self._ticks.make(raw.data, seq, raw.received_ns)
             except (BadDepthError, UnicodeDecodeError) as error:
                 self.rejected += 1
                 log.warning("depth rejected", extra={"why": str(error)})
                 return
-            self.trading_day = tick.trading_day
-            self._append(seq, tick.symbol, self.trading_day, self._quality.encode(tick))
+            self.trading_day = snapshot.trading_day
+            self._append(seq, snapshot.symbol, snapshot.trading_day, self._quality.encode(snapshot))
             self.last_at = time.monotonic()
 
     def _append(self, seq: int, symbol: str, trading_day: str, payload: bytes) -> None:

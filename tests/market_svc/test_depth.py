@@ -32,7 +32,7 @@ def raw(**changed: Any) -> bytes:
 def made(*snapshots: bytes) -> Tick:
     """Make the tick of the last of some snapshots."""
     ticks = TickMaker(INSTRUMENTS, CALENDAR)
-    return [ticks.make(snapshot, 1, 0) for snapshot in snapshots][-1]
+    return [ticks.make(snapshot, 1, 0) for snapshot in snapshots][-1].tick
 
 
 def test_an_absent_price_is_absent_and_never_zero() -> None:
@@ -47,6 +47,7 @@ def test_an_absent_price_is_absent_and_never_zero() -> None:
 DOUBLES = [name for name in FIELDS if "Price" in name or name in ("Turnover", "OpenInterest", "PreOpenInterest")]
 BAD = st.sampled_from([0.0, -1.0, DBL_MAX, float("nan"), float("inf"), float("-inf")])
 PRICES = st.fixed_dictionaries({name: st.one_of(st.floats(1.0, 1e9), BAD) for name in DOUBLES})
+CLOCKS = st.sampled_from([b"21:00:00", b"00:30:00", b"09:30:00", b"9:30", b""])
 
 
 @given(st.lists(PRICES, min_size=1, max_size=4))
@@ -62,7 +63,20 @@ def test_nothing_of_the_snapshot_before_is_left(days: list[dict[str, float]]) ->
     assert len(tick.ask_volumes) == len(tick.ask_prices)
 
 
-CLOCKS = st.sampled_from([b"21:00:00", b"00:30:00", b"09:30:00", b"9:30", b""])
+@given(st.lists(st.tuples(PRICES, CLOCKS, st.integers(0, 999), st.integers(0, 9)), min_size=1, max_size=4))
+def test_what_is_beside_the_message_is_what_it_says(told: list[tuple[dict[str, float], bytes, int, int]]) -> None:
+    """It is what the flags are judged by; also where the snapshot before said more, or less."""
+    ticks = TickMaker(INSTRUMENTS, CALENDAR)
+    for prices, clock, milliseconds, volume in told:
+        made = ticks.make(raw(**prices, UpdateTime=clock, UpdateMillisec=milliseconds, Volume=volume), 1, 0)
+        tick = made.tick
+        assert (made.symbol, made.trading_day, made.volume) == (tick.symbol, tick.trading_day, tick.volume)
+        assert made.moment == ((tick.time.seconds, tick.time.nanos) if tick.HasField("time") else None)
+        for name in ("last_price", "upper_limit_price", "lower_limit_price", "settlement_price"):
+            assert getattr(made, name) == getattr(tick, name)
+        assert (made.best_bid, made.best_ask) == (sum(tick.bid_prices[:1]), sum(tick.ask_prices[:1]))
+
+
 EXCHANGES = st.sampled_from(["SHFE", "DCE", "CZCE"])
 
 
@@ -74,7 +88,7 @@ def test_nothing_of_the_time_before_is_left(told: list[tuple[bytes, int, str]]) 
     for clock, milliseconds, exchange in told:
         known["au2604"] = Instrument(symbol="au2604", exchange=exchange)
         snapshot = raw(ActionDay=b"20261123", UpdateTime=clock, UpdateMillisec=milliseconds)
-        tick, fresh = ticks.make(snapshot, 1, 0), TickMaker(known, CALENDAR).make(snapshot, 1, 0)
+        tick, fresh = ticks.make(snapshot, 1, 0).tick, TickMaker(known, CALENDAR).make(snapshot, 1, 0).tick
     assert tick == fresh
     assert fresh.trading_day
 
@@ -83,7 +97,7 @@ def test_the_average_is_a_price_per_gram() -> None:
     """CTP's is turnover / volume, but at CZCE; without a multiplier nobody can tell."""
     assert made(raw(AveragePrice=805_123.4)).average_price == 805.1234
     assert made(raw(AveragePrice=7093.0, InstrumentID=b"AP010")).average_price == 7093.0
-    assert not TickMaker({}, CALENDAR).make(raw(AveragePrice=805_123.4), 1, 0).HasField("average_price")
+    assert not TickMaker({}, CALENDAR).make(raw(AveragePrice=805_123.4), 1, 0).tick.HasField("average_price")
 
 
 @given(st.floats(0.01, 1e12))
@@ -98,12 +112,12 @@ def test_an_instrument_that_becomes_known_counts_from_the_next_snapshot() -> Non
     """The trade service may come later than the first ticks."""
     known: dict[str, Instrument] = {}
     ticks = TickMaker(known, CALENDAR)
-    assert not ticks.make(raw(AveragePrice=805_000.0), 1, 0).exchange
+    assert not ticks.make(raw(AveragePrice=805_000.0), 1, 0).tick.exchange
     known["au2604"] = GOLD
-    tick = ticks.make(raw(AveragePrice=805_000.0), 2, 0)
+    tick = ticks.make(raw(AveragePrice=805_000.0), 2, 0).tick
     assert (tick.exchange, tick.average_price) == ("SHFE", 805.0)
     known["au2604"] = Instrument(symbol="au2604", exchange="INE", multiplier=100)
-    tick = ticks.make(raw(AveragePrice=805_000.0), 3, 0)
+    tick = ticks.make(raw(AveragePrice=805_000.0), 3, 0).tick
     assert (tick.exchange, tick.average_price) == ("INE", 8050.0)
 
 
@@ -117,7 +131,7 @@ def test_levels_end_at_the_first_without_a_price() -> None:
 def test_the_exchange_comes_from_the_instrument() -> None:
     """CTP's TCP front leaves ExchangeID empty."""
     assert made(raw()).exchange == "SHFE"
-    assert not TickMaker({}, CALENDAR).make(raw(), 1, 0).exchange
+    assert not TickMaker({}, CALENDAR).make(raw(), 1, 0).tick.exchange
 
 
 def test_the_time_is_the_natural_day_and_the_trading_day_its_own() -> None:
@@ -142,7 +156,7 @@ def test_each_exchange_uses_the_two_days_in_its_own_way(  # noqa: PLR0917 - a ro
 ) -> None:
     """At night DCE writes the trading day twice, CZCE the natural one; here both are what they should be."""
     ticks = TickMaker({"au2604": Instrument(exchange=exchange)}, CALENDAR)
-    tick = ticks.make(raw(TradingDay=trading_day, ActionDay=action_day, UpdateTime=clock), 1, 0)
+    tick = ticks.make(raw(TradingDay=trading_day, ActionDay=action_day, UpdateTime=clock), 1, 0).tick
     assert (tick.trading_day, tick.time.ToJsonString()) == (told_day, time)
 
 
