@@ -59,9 +59,9 @@ def _ticks(path: Path) -> Iterator[bytes]:
     for row in Recording([path]).rows():
         seq += delays.choice((1, 1, 2, 3))  # other symbols have ticks too
         raw = _struct(dict(zip(COLUMNS, row, strict=True)))
-        happened = ticks.make(raw, seq, 0).time.ToNanoseconds()
+        happened = ticks.make(raw, seq, 0).tick.time.ToNanoseconds()
         received = max(received + 1, happened + round(delays.gauss(60e6, 15e6)))
-        yield ticks.make(raw, seq, received).SerializeToString()
+        yield ticks.make(raw, seq, received).tick.SerializeToString()
 
 
 def _struct(values: Mapping[str, Any]) -> bytes:

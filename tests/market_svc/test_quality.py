@@ -192,10 +192,10 @@ def test_what_is_repeated_as_stale_is_the_newest_and_not_the_last_to_come() -> N
 
 def test_a_message_has_no_flags_of_another() -> None:
     """Each trading day has its own, filled anew by every snapshot."""
-    quality, limit, tomorrow = begun(), {"LastPrice": 880.0}, {"TradingDay": b"20231117"}
-    assert flags(quality, shown(**limit)) == ["AT_LIMIT"]
-    assert flags(quality, shown(NOON + 1, **tomorrow, **limit)) == ["AT_LIMIT"]
-    assert flags(quality, shown(NOON + 2, **tomorrow)) == []
+    quality, tomorrow = begun(), b"20231117"
+    assert flags(quality, shown(LastPrice=880.0)) == ["AT_LIMIT"]
+    assert flags(quality, shown(NOON + 1, TradingDay=tomorrow, LastPrice=880.0)) == ["AT_LIMIT"]
+    assert flags(quality, shown(NOON + 2, TradingDay=tomorrow)) == []
     assert flags(quality, shown(NOON + 3)) == []
 
 
