@@ -39,6 +39,7 @@ async def publish_slowly(made: Mesh, orders: int) -> None:
 async def test_a_database_that_is_killed_while_trading_goes_on(own_mariadb: Server, tmp_path: Path) -> None:
     async with mesh(tmp_path, database=own_mariadb.url, batch=7) as made, made.trading(), made.storing():
         trading = asyncio.create_task(publish_slowly(made, ORDERS))
+        await made.until(lambda status: status.ready)
         for _ in range(4):
             await asyncio.sleep(random.uniform(0.1, 0.4))
             own_mariadb.kill()
