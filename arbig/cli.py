@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ import uvloop
 # Its fork handlers crash the child of a process that uses it, and ours all exec at once.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-from arbig import config, doctor, log, mesh
+from arbig import config, doctor, lock, log, mesh
 from arbig.errors import ConfigError
 from arbig.options import no_password
 from arbig.shipping import shipping
@@ -45,12 +46,16 @@ def _fail(error: BaseException) -> None:
     raise typer.Exit(EXIT_CONFIG) from error
 
 
-def _run(name: str, main: Callable[[config.Settings], Awaitable[None]]) -> None:
-    """Run until SIGINT or SIGTERM; any exception that nothing handles ends the process."""
+def _run(name: str, main: Callable[[config.Settings], Awaitable[None]], keeps: str | None) -> None:
+    """Run until SIGINT or SIGTERM; any exception that nothing handles ends the process.
+
+    `keeps` names the directory in the data directory that is this process's alone.
+    """
     try:
         settings = config.load()
         log.setup(name, settings.log_format)
-        uvloop.run(_until_signal(_shipping(name, settings, main)))
+        with nullcontext() if keeps is None else lock.held(settings.directory(keeps)):
+            uvloop.run(_until_signal(_shipping(name, settings, main)))
     except ConfigError as error:
         _fail(error)
     except BaseExceptionGroup as group:
@@ -99,7 +104,8 @@ def _service(name: str) -> Callable[[], None]:
     module, what = SERVICES[name]
 
     def command() -> None:
-        _run(name, lambda settings: importlib.import_module(module).run(settings))
+        keeps = name if name in mesh.GRPC else None  # the bridge and the edge keep nothing
+        _run(name, lambda settings: importlib.import_module(module).run(settings), keeps)
 
     command.__doc__ = f"Run {what}, alone."
     return command
@@ -147,7 +153,7 @@ def up(
     }
     # The children read the same environment: one way for a setting to reach a service.
     os.environ.update({name: str(value) for name, value in given.items() if value is not None})
-    _run("up", lambda settings: mesh.run(settings, as_json=as_json))
+    _run("up", lambda settings: mesh.run(settings, as_json=as_json), keeps="")
 
 
 @app.command(name="doctor")

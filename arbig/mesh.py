@@ -53,7 +53,6 @@ async def run(settings: Settings, *, as_json: bool) -> None:
     """Run every service until cancelled, and print one line when all are ready."""
     chosen = services(settings)
     check_ports(settings, chosen)
-    settings.directory("locale")  # an unwritable data directory is said once, not by each service
     async with asyncio.TaskGroup() as tasks:
         for name in chosen:
             tasks.create_task(keep(name))

@@ -56,6 +56,20 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     assert "--port-base" in done.stderr
 
 
+def test_data_in_use_is_not_touched(mesh: Mesh) -> None:
+    """Two would give the same numbers to different events: neither a second mesh nor a second service begins."""
+    environment = {**os.environ, "ARBIG_DATA": str(mesh.data), "ARBIG_PORT_BASE": str(free_base())}
+    begun = [
+        subprocess.Popen([*ARBIG, name], env=environment, stderr=subprocess.PIPE, text=True)
+        for name in ("up", "market", "trade")
+    ]
+    for one in begun:
+        _, said = one.communicate(timeout=60)
+        assert one.returncode == 78
+        assert "is in use by process" in said
+    assert len(list(mesh.data.glob("market/tape/*/open"))) == 1
+
+
 @pytest.mark.parametrize("service", ["market", "trade", "store", "bridge", "front"])
 def test_one_service_alone_names_the_port_that_is_taken(service: str, tmp_path: Path) -> None:
     """It fails at once instead of sharing the port."""
