@@ -18,7 +18,8 @@ AT_LIMIT, STALE = TickFlag.TICK_FLAG_AT_LIMIT, TickFlag.TICK_FLAG_STALE
 GAP, SETTLEMENT = TickFlag.TICK_FLAG_GAP, TickFlag.TICK_FLAG_SETTLEMENT
 
 # Further behind the exchange's clock a snapshot is not the market any more: it was not sent when it
-# changed but shown again, on subscribing.
+# changed but shown again, on subscribing. Further ahead of it, its time is wrong: exchanges send the
+# afternoon's snapshot before the night with the next trading day's date.
 STALE_SECONDS = 60
 
 
@@ -57,7 +58,7 @@ class Quality:
     """Flags the ticks of all symbols, in the order in which they come.
 
     `clock` gives the exchange's second where this machine's clock tells it; otherwise it is the
-    newest time that a snapshot had since the login.
+    newest time that a snapshot had since the login, and none is ahead of it.
     """
 
     def __init__(self, hours: Hours, clock: Callable[[], float] | None = None) -> None:
@@ -70,7 +71,7 @@ class Quality:
         """Take in a tick of this service's life before, in the order of the stream."""
         seen = self._seen[tick.symbol]
         seen.broken = True
-        if OUT_OF_ORDER not in tick.flags:
+        if OUT_OF_ORDER not in tick.flags and not self._is_ahead(tick.time.seconds):
             seen.trading_day, seen.volume = tick.trading_day, tick.volume
             seen.moment = tick.time.seconds, tick.time.nanos
             seen.last = tick.SerializeToString()
@@ -86,7 +87,7 @@ class Quality:
         for seen in self._seen.values() if symbols is None else filter(None, map(self._seen.get, symbols)):
             seen.fresh = seen.broken = True
             tick = Tick.FromString(seen.last)
-            if STALE not in tick.flags:
+            if seen.last and STALE not in tick.flags:
                 tick.flags[:] = [STALE]
                 seen.last = tick.SerializeToString()
                 repeated.append(tick)
@@ -99,20 +100,23 @@ class Quality:
         if seen.fresh:
             seen.fresh = False
             flags += [FIRST_SNAPSHOT, GAP] if seen.broken else [FIRST_SNAPSHOT]
-        moment = snapshot.moment
+        moment, counts = snapshot.moment, True
         if moment is not None:
-            self._judge_time(seen, snapshot, moment[0], flags)
-            _judge_order(seen, snapshot, moment, flags)
+            counts = self._judge_time(seen, snapshot, moment[0], flags) and _judge_order(seen, snapshot, moment, flags)
         _judge_prices(snapshot, flags)
         if flags != seen.flags or snapshot is not seen.snapshot:  # a message that is filled anew may have them already
             snapshot.tick.flags[:] = sorted(flags)
             seen.snapshot, seen.flags = snapshot, flags
         data = snapshot.tick.SerializeToString()
-        if OUT_OF_ORDER not in flags:
+        if counts:
             seen.last = data
         return data
 
-    def _judge_time(self, seen: _Seen, snapshot: Snapshot, second: int, flags: list[TickFlag.ValueType]) -> None:
+    def _is_ahead(self, second: int) -> bool:
+        return self._clock is not None and second - self._clock() > STALE_SECONDS
+
+    def _judge_time(self, seen: _Seen, snapshot: Snapshot, second: int, flags: list[TickFlag.ValueType]) -> bool:
+        """Give whether what comes after it is held against it."""
         begin, end, is_open = seen.span
         trading_day = snapshot.trading_day
         changes = self._hours.changes
@@ -122,23 +126,27 @@ class Quality:
         if not is_open:
             flags.append(OFF_SESSION)
         newest = self._clock() if self._clock else self._newest
-        if second > newest:
-            self._newest = second
-        elif newest - second > STALE_SECONDS:
+        ahead = second > newest and self._is_ahead(second)
+        if ahead or newest - second > STALE_SECONDS:
             flags.append(STALE)
+        elif second > newest:
+            self._newest = second
+        return not ahead
 
 
-def _judge_order(seen: _Seen, snapshot: Snapshot, moment: tuple[int, int], flags: list[TickFlag.ValueType]) -> None:
+def _judge_order(seen: _Seen, snapshot: Snapshot, moment: tuple[int, int], flags: list[TickFlag.ValueType]) -> bool:
+    """Give whether what comes after it is held against it."""
     trading_day, volume = snapshot.trading_day, snapshot.volume
     if trading_day == seen.trading_day:
         if moment < seen.moment:
             flags.append(OUT_OF_ORDER)
-            return
+            return False
         if volume < seen.volume:
             flags.append(VOLUME_REGRESSION)
         elif moment == seen.moment and volume == seen.volume and _says_the_same(snapshot.tick, seen.last):
             flags.append(DUPLICATE)
     seen.trading_day, seen.moment, seen.volume = trading_day, moment, volume
+    return True
 
 
 def _judge_prices(of: Snapshot, flags: list[TickFlag.ValueType]) -> None:

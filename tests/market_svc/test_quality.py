@@ -169,6 +169,22 @@ def test_what_lies_far_behind_the_exchanges_clock_is_stale() -> None:
     assert flags(begun(clock=lambda: NOON + STALE_SECONDS + 1), shown()) == ["STALE"]
 
 
+def test_a_time_ahead_of_the_exchanges_clock_is_stale_and_counts_for_nothing_after_it() -> None:
+    """Before the night some exchanges send the afternoon's snapshot with the next day's date; after a restart too."""
+    late = {"InstrumentID": b"m2605", "UpdateTime": b"15:00:00", "Volume": 900}
+    live = begun(clock=lambda: NOON)
+    told = encoded(live, shown(**late))
+    assert [TickFlag.Name(flag)[10:] for flag in told.flags] == ["FIRST_SNAPSHOT", "STALE"]
+    assert [one.symbol for one in live.lose()] == ["au2604"]
+    again = Quality(Open(), clock=lambda: NOON)
+    again.recall(told)
+    for quality in (live, again):
+        assert flags(quality, shown(NOON, 10, InstrumentID=b"m2605")) == ["FIRST_SNAPSHOT", "GAP"]
+        assert flags(quality, shown(NOON + STALE_SECONDS, 11, InstrumentID=b"m2605")) == []
+        assert flags(quality, shown(NOON + STALE_SECONDS + 1, 12, InstrumentID=b"m2605")) == ["STALE"]
+        assert flags(quality, shown(NOON + 1, 11, InstrumentID=b"m2605")) == ["OUT_OF_ORDER"]
+
+
 def test_a_broken_link_makes_everything_stale_and_the_next_ticks_gaps() -> None:
     """Once: a link that stays broken says nothing new."""
     quality = begun()
