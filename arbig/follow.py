@@ -41,11 +41,12 @@ R = TypeVar("R", bound=_Response)
 
 
 class Link:
-    """How a stream that is followed is, for GetStatus: `reason` is empty while it is up."""
+    """How a stream that is followed is, for GetStatus: `reason` is empty while it is up; `breaks` counts its losses."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.reason = f"{name}: not connected yet"
+        self.breaks = 0
 
     def is_up(self) -> None:
         """Note that a message came."""
@@ -58,6 +59,7 @@ class Link:
         if not self.reason:
             log.warning("stream lost, trying again", extra={"stream": self.name, "why": why})
         self.reason = f"{self.name}: {why}"
+        self.breaks += 1
 
 
 class Journey:

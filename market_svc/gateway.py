@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 60.0
 
+Lost = Callable[[Iterable[str] | None], None]
+
 
 class Raw(NamedTuple):
     """A depth snapshot as it was copied, and when."""
@@ -36,7 +38,7 @@ def _copy(struct: Any) -> Raw:
 class Gateway:
     """What the market service knows of its link: `reason` is empty while ticks can come."""
 
-    def __init__(self, client: Client, user: dict[str, str], on_lost: Callable[[], None]) -> None:
+    def __init__(self, client: Client, user: dict[str, str], on_lost: Lost) -> None:
         self.subscribed: set[str] = set()
         self.reason = "connecting to the market front"
         self._client = client
@@ -57,6 +59,15 @@ class Gateway:
         self.subscribed.difference_update(gone)
         if gone and self._logged_in:
             self._send(gone, "UnSubscribeMarketData")
+        if gone:
+            self._on_lost(gone)
+
+    def hear(self, push: Push) -> None:
+        """Take in what answers no login: of what was unsubscribed a snapshot may have come until it is confirmed."""
+        if push.error_id:
+            log.warning("the market front refused", extra={"what": push.name, "text": push.error_text})
+        elif push.name == "OnRspUnSubMarketData" and (symbol := push.row["InstrumentID"]) not in self.subscribed:
+            self._on_lost([symbol])
 
     def _send(self, symbols: list[str], call: str = "SubscribeMarketData") -> None:
         code = getattr(self._client.api, call)([symbol.encode() for symbol in symbols], len(symbols))
@@ -85,7 +96,7 @@ class Gateway:
             self._logged_in = False
             self.reason = f"the market front is gone: {self._client.down_reason}"
             log.warning("disconnected", extra={"why": self._client.down_reason})
-            self._on_lost()
+            self._on_lost(None)
 
     async def _login(self) -> None:
         await self._client.request("ReqUserLogin", self._client.struct("ReqUserLogin", **self._user))
@@ -114,13 +125,13 @@ def check_layout(client: Client) -> None:
 
 @asynccontextmanager
 async def open_gateway(
-    settings: Settings, on_depth: Callable[[Raw], None], on_some: Callable[[], None], on_lost: Callable[[], None]
+    settings: Settings, on_depth: Callable[[Raw], None], on_some: Callable[[], None], on_lost: Lost
 ) -> AsyncIterator[Gateway]:
     """Connect to the market front, for `run` to log in.
 
     `on_depth` gets each snapshot, on the library's thread: nothing is sent on that one, and what
     would hand a tick to the loop costs more than the tick. `on_some` follows on the loop, after one
-    or more of them; `on_lost` hears there that the link broke.
+    or more of them; `on_lost` hears there which symbols come no longer, None for all: the link broke.
     """
     directory = settings.directory("market")
     locale.ensure(settings.directory("locale"))
@@ -131,8 +142,7 @@ async def open_gateway(
         nudge()
 
     def on_push(push: Push) -> None:
-        if push.error_id:
-            log.warning("the market front refused", extra={"what": push.name, "text": push.error_text})
+        gateway.hear(push)
 
     with closing(nudge):  # what came last is seen, and nothing is done where the tape is closed
         async with open_client(
@@ -146,4 +156,5 @@ async def open_gateway(
         ) as client:
             check_layout(client)
             user = {"BrokerID": settings.ctp.broker_id, "UserID": settings.ctp.account_id}
-            yield Gateway(client, user, on_lost)
+            gateway = Gateway(client, user, on_lost)
+            yield gateway

@@ -1,15 +1,23 @@
 """Which contracts are held, by the events of the trade service."""
 
+from arbig.follow import Link
 from arbig.trade.v1.trade_pb2 import SubscribeEventsResponse
 
 
 class Held:
-    """The contracts with an open position; `known` once the trade service has told of all."""
+    """The contracts with an open position, as the stream of `link` tells."""
 
-    def __init__(self) -> None:
-        self.known = False
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        # After how many breaks of the link it had told of all.
+        self._known_after = -1
         self._lots: dict[tuple[str, str, int], int] = {}
         self._loaded = False
+
+    @property
+    def known(self) -> bool:
+        """Whether the trade service has told of all, and the link has not broken since."""
+        return self._known_after == self._link.breaks
 
     @property
     def symbols(self) -> set[str]:
@@ -21,7 +29,7 @@ class Held:
         before = self.known, self.symbols
         if reply.HasField("gap"):  # another journal: everything that it has follows
             self._lots.clear()
-            self.known = self._loaded = False
+            self._known_after, self._loaded = -1, False
         for event in reply.events:
             # The trade service reads positions and money together: one without money has read neither yet.
             self._loaded |= event.HasField("account")
@@ -30,5 +38,6 @@ class Held:
                 key = position.account_id, position.symbol, position.side
                 self._lots[key] = position.today + position.yesterday
         # A heartbeat says that nothing is on its way.
-        self.known |= self._loaded and reply.HasField("heartbeat")
+        if self._loaded and reply.HasField("heartbeat"):
+            self._known_after = self._link.breaks
         return before != (self.known, self.symbols)

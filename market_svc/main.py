@@ -56,9 +56,8 @@ def recall(tape: Tape, size: int, note: Callable[[Tick], None] = lambda _: None)
 
 
 def newest_day(feed: Feed) -> str:
-    """Give the trading day of the newest tick that was recalled; empty where there is none."""
-    newest = max(feed.newest.values(), default=None)
-    return Tick.FromString(payload(newest.data)).trading_day if newest else ""
+    """Give the newest trading day that was recalled, empty where there is none: not each symbol has ticks of it."""
+    return max((Tick.FromString(payload(one.data)).trading_day for one in feed.newest.values()), default="")
 
 
 def open_config(settings: Settings, known: Callable[[], Known], last_day: str) -> ConfigKeeper:
@@ -102,8 +101,8 @@ async def run(settings: Settings) -> None:
             open_bars(feed, tape, hours.sessions) as bars,
             open_gateway(settings, recorder.record, recorder.flush, recorder.lose) as gateway,
         ):
-            subscriptions = Subscriptions(gateway, config, instruments, recorder.lose)
             links = Link("instruments of the trade service"), Link("positions of the trade service")
+            subscriptions = Subscriptions(gateway, config, instruments, links[1])
             service = MarketService(
                 feed,
                 recorder,
@@ -119,7 +118,7 @@ async def run(settings: Settings) -> None:
             async with serve(settings.address("market"), [(NAME, service)]) as set_health, asyncio.TaskGroup() as tasks:
                 tasks.create_task(gateway.run())
                 tasks.create_task(instruments.run(trade, links[0], lambda _: subscriptions.refresh()))
-                tasks.create_task(subscriptions.follow_positions(trade, links[1]))
+                tasks.create_task(subscriptions.follow_positions(trade))
                 tasks.create_task(subscriptions.follow_config())
                 tasks.create_task(config.keep_looking())
                 tasks.create_task(watch_health(set_health, lambda: why_not_ready(gateway)))

@@ -1,7 +1,6 @@
 """What is subscribed at the exchange: what the configuration wants, and whatever is held."""
 
 import asyncio
-from collections.abc import Callable, Iterable
 
 import grpc
 
@@ -18,28 +17,21 @@ from market_svc.market_config import wanted
 
 
 class Subscriptions:
-    """Keeps the gateway's subscriptions what they must be; `on_ended` hears of those that ended."""
+    """Keeps the gateway's subscriptions what they must be; `link` is the one to the trade service's events."""
 
-    def __init__(
-        self,
-        gateway: Gateway,
-        keeper: ConfigKeeper,
-        instruments: Instruments,
-        on_ended: Callable[[Iterable[str]], None],
-    ) -> None:
+    def __init__(self, gateway: Gateway, keeper: ConfigKeeper, instruments: Instruments, link: Link) -> None:
         self._gateway = gateway
         self._keeper = keeper
         self._instruments = instruments
-        self._on_ended = on_ended
-        self._held = Held()
+        self._link = link
+        self._held = Held(link)
 
     def refresh(self) -> None:
         """Subscribe what is wanted; end what is not, once it is known what is held."""
         symbols = wanted(self._keeper.config, self._instruments.by_symbol, self._held.symbols)
         self._gateway.subscribe(symbols)
-        if self._held.known and (ended := self._gateway.subscribed - symbols):
-            self._gateway.unsubscribe(ended)
-            self._on_ended(sorted(ended))
+        if self._held.known:
+            self._gateway.unsubscribe(self._gateway.subscribed - symbols)
 
     async def follow_config(self) -> None:
         """Refresh after each change of the configuration, for ever."""
@@ -49,17 +41,17 @@ class Subscriptions:
             self.refresh()
             await feed.changed(seen, HEARTBEAT_SECONDS)
 
-    async def follow_positions(self, trade: str, link: Link) -> None:
+    async def follow_positions(self, trade: str) -> None:
         """Follow the trade service's events at `trade`, for ever; while it is away nothing is ended."""
         async with open_channel(trade) as channel:
             method = TradeServiceStub(channel).SubscribeEvents
             while True:
                 try:
-                    async for reply in follow(method, SubscribeEventsRequest(), SubscribeEventsResponse, link):
+                    async for reply in follow(method, SubscribeEventsRequest(), SubscribeEventsResponse, self._link):
                         if self._held.take(reply):
                             self.refresh()
                 except grpc.aio.AioRpcError as error:
                     # The journal became shorter than our cursor: it was put back from an older copy.
-                    link.is_down(error.details() or error.code().name)
-                    self._held = Held()
+                    self._link.is_down(error.details() or error.code().name)
+                    self._held = Held(self._link)
                 await asyncio.sleep(LAST_BACKOFF)

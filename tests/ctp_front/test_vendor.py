@@ -42,7 +42,7 @@ def test_snapshots_come_to_who_subscribed(tmp_path: Path) -> None:
         ticks = [client.wait("OnRtnDepthMarketData")["args"][0] for _ in range(3)]
         assert {tick["InstrumentID"] for tick in ticks} == {symbol}
         client.symbols("UnSubscribeMarketData", symbol)
-        client.wait("OnRspUnSubMarketData")
+        assert client.wait("OnRspUnSubMarketData")["args"][0]["InstrumentID"] == symbol
         client.symbols("SubscribeMarketData", other)
         client.wait("OnRtnDepthMarketData", lambda event: event["args"][0]["InstrumentID"] == other)
         assert client.close() == 0

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from arbig import durable
 from arbig.errors import ConfigError, InvalidField, Refused
+from arbig.follow import Link
 from arbig.market.v1 import config_pb2 as pb
 from arbig.stream.v1.stream_pb2 import Heartbeat
 from arbig.trade.v1 import trade_pb2 as trade
@@ -61,10 +62,9 @@ class MarketMachine(RuleBasedStateMachine):
     def _begin(self) -> None:
         gateway: Any = FakeGateway(self)
         instruments: Any = SimpleNamespace(by_symbol=INSTRUMENTS)
-        self.gateway, self.subscriptions = (
-            gateway,
-            Subscriptions(gateway, self.desk.keeper, instruments, lambda _: None),
-        )
+        self.link = Link("positions")
+        self.gateway, self.subscriptions = gateway, Subscriptions(gateway, self.desk.keeper, instruments, self.link)
+        self.away = False
 
     def _tell(self, *events: trade.Event) -> None:
         held = self.subscriptions._held
@@ -167,15 +167,26 @@ class MarketMachine(RuleBasedStateMachine):
 
     @rule(symbol=st.sampled_from((*SYMBOLS, "ag2606")), lots=st.integers(0, 1))
     def trade(self, symbol: str, lots: int) -> None:
-        """Open or close a position."""
+        """Open or close a position, of which nobody tells while the trade service is away."""
         (self.held.add if lots else self.held.discard)(symbol)
-        self._tell(_position(symbol, lots))
+        if not self.away:
+            self._tell(_position(symbol, lots))
 
     @rule()
-    def load(self) -> None:
-        """Let the trade service tell of all that it has."""
-        self._tell(trade.Event(account=trade.Account(account_id="a")), *[_position(one, 1) for one in self.held])
-        self._tell()
+    def go_away(self) -> None:
+        """Let the trade service be away: what it told may not be so any more."""
+        self.link.is_down("gone")
+        self.away = True
+
+    @rule(whole=st.booleans())
+    def load(self, whole: bool) -> None:
+        """Let the trade service tell of all that it has, or of one thing after the other."""
+        self.away = False
+        self.link.is_up()
+        account = trade.Event(account=trade.Account(account_id="a"))
+        self._tell(account, *[_position(one, int(one in self.held)) for one in (*SYMBOLS, "ag2606") if whole])
+        if whole:
+            self._tell()
 
     @invariant()
     def what_must_be_subscribed_is(self) -> None:
@@ -250,6 +261,10 @@ def _forgets_what_is_held(config: pb.MarketConfig, instruments: Any, _: Any) -> 
     return market_config.wanted(config, instruments, ())
 
 
+def _believes_what_was_told_before(link: Link, why: str) -> None:
+    link.reason = why
+
+
 def _begins_anew(_: Path) -> pb.WatchMarketConfigResponse:
     return pb.WatchMarketConfigResponse()
 
@@ -264,6 +279,7 @@ PLANTED: list[tuple[Any, str, Callable[..., Any]]] = [
     (config_keeper, "_text", _sees_no_edit),
     (subscriptions, "wanted", _forgets_the_next_one),
     (subscriptions, "wanted", _forgets_what_is_held),
+    (Link, "is_down", _believes_what_was_told_before),
 ]
 
 

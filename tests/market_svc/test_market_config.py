@@ -8,6 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from arbig.errors import InvalidField
+from arbig.follow import Link
 from arbig.market.v1 import config_pb2 as pb
 from arbig.market.v1.market_pb2 import Instrument
 from arbig.stream.v1.stream_pb2 import Gap, Heartbeat
@@ -255,7 +256,7 @@ def told(*events: trade.Event) -> trade.SubscribeEventsResponse:
 
 def test_what_is_held_is_known_when_the_trade_service_has_read_its_books() -> None:
     """One that has not logged in yet has no positions to tell of."""
-    held = Held()
+    held = Held(Link("positions"))
     assert not held.take(QUIET)
     assert held.take(told(MONEY, GOLD))
     assert (held.known, held.symbols) == (False, {"au2604"})
@@ -264,9 +265,24 @@ def test_what_is_held_is_known_when_the_trade_service_has_read_its_books() -> No
     assert not held.take(told(MONEY))
 
 
+def test_what_was_told_before_the_link_broke_is_not_all_that_is_held() -> None:
+    """Orders may fill meanwhile: what came of it is known when the stream is quiet again."""
+    link = Link("positions")
+    held = Held(link)
+    held.take(told(MONEY))
+    held.take(QUIET)
+    link.is_down("gone")
+    assert not held.known
+    link.is_up()
+    held.take(told(GOLD))
+    assert (held.known, held.symbols) == (False, {"au2604"})
+    assert held.take(QUIET)
+    assert held.known
+
+
 def test_a_contract_is_held_while_one_side_has_lots() -> None:
     """Yesterday's count as today's do."""
-    held = Held()
+    held = Held(Link("positions"))
     held.take(told(GOLD, position(SHORT, yesterday=1)))
     held.take(told(position(LONG)))
     assert held.symbols == {"au2604"}
@@ -276,7 +292,7 @@ def test_a_contract_is_held_while_one_side_has_lots() -> None:
 
 def test_another_journal_is_listened_to_from_its_beginning() -> None:
     """What was held by the old one is not known to be held."""
-    held = Held()
+    held = Held(Link("positions"))
     held.take(told(MONEY, GOLD))
     held.take(QUIET)
     assert held.take(trade.SubscribeEventsResponse(gap=Gap()))

@@ -171,9 +171,8 @@ def test_what_lies_far_behind_the_exchanges_clock_is_stale() -> None:
 
 def test_a_time_ahead_of_the_exchanges_clock_is_stale_and_counts_for_nothing_after_it() -> None:
     """Before the night some exchanges send the afternoon's snapshot with the next day's date; after a restart too."""
-    late = {"InstrumentID": b"m2605", "UpdateTime": b"15:00:00", "Volume": 900}
     live = begun(clock=lambda: NOON)
-    told = encoded(live, shown(**late))
+    told = encoded(live, shown(volume=900, InstrumentID=b"m2605", UpdateTime=b"15:00:00"))
     assert [TickFlag.Name(flag)[10:] for flag in told.flags] == ["FIRST_SNAPSHOT", "STALE"]
     assert [one.symbol for one in live.lose()] == ["au2604"]
     again = Quality(Open(), clock=lambda: NOON)

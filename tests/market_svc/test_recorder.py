@@ -13,7 +13,7 @@ from arbig.market.v1.market_pb2 import Tick, TickFlag
 from market_svc.depth import TickMaker
 from market_svc.gateway import Raw
 from market_svc.hours import ExchangeHours
-from market_svc.main import recall
+from market_svc.main import newest_day, recall
 from market_svc.quality import Quality
 from market_svc.recorder import Recorder
 from market_svc.reel import payload
@@ -81,6 +81,17 @@ def test_a_broken_link_is_told_at_once_and_the_next_tick_is_a_gap(tmp_path: Path
     again, feed, _ = begun(tmp_path)
     again.lose()
     assert told(feed, 5) == [(6, "au2604", ["STALE"])]
+
+
+def test_the_trading_day_that_was_recalled_is_the_newest_of_all_symbols(tmp_path: Path) -> None:
+    """Though what is repeated last, as STALE, is a symbol that is a day behind."""
+    recorder, _, _ = begun(tmp_path)
+    record(recorder, raw(TradingDay=b"20261120"), raw(InstrumentID=b"au2612", TradingDay=b"20261120"), raw())
+    recorder.flush()
+    again, feed, _ = begun(tmp_path)
+    again.lose()
+    assert told(feed, 3) == [(4, "au2604", ["STALE"]), (5, "au2612", ["STALE"])]
+    assert newest_day(feed) == "20261123"
 
 
 async def test_ticks_come_on_another_thread_than_followers_ask(tmp_path: Path) -> None:
