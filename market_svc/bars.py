@@ -137,8 +137,6 @@ class _Heard:
             self.day_high = max(self.day_high, tick.high_price)
         if tick.HasField("low_price"):
             self.day_low = min(self.day_low, tick.low_price)
-        if market_pb2.TICK_FLAG_GAP in tick.flags:
-            self.gap = True
 
     @property
     def first_volume(self) -> int:
@@ -166,8 +164,8 @@ class _Day:
         self._length = LENGTHS.get(period)
         self._clock = 0
 
-    def add(self, tick: Tick) -> set[int]:
-        """Take a tick in; give the places of the bars that changed."""
+    def add(self, tick: Tick, *, lost: bool) -> set[int]:
+        """Take a tick in, before which others were lost or not; give the places of the bars that changed."""
         second = tick.time.seconds
         moment = (second * 1_000_000_000 + tick.time.nanos, tick.volume, tick.seq)
         span = self._span(second)
@@ -176,6 +174,7 @@ class _Day:
             heard = self.heard[span.place] = _Heard(span, moment, tick)
             insort(self.places, span.place)
         heard.add(span, moment, tick)
+        heard.gap |= lost or market_pb2.TICK_FLAG_GAP in tick.flags
         self.unfinished.add(span.place)
         changed = {span.place} | self.pass_by(second)
         if span.place != self.places[-1]:
@@ -188,6 +187,12 @@ class _Day:
         # Without sessions its times are those of its ticks.
         begin, end = (self._sessions[0].begin, self._sessions[-1].end) if self._sessions else (second, second + 1)
         return Span(0, begin, end)
+
+    def lose(self) -> set[int]:
+        """Note that what came after the last bar is missing; give its place, if there is one."""
+        for place in self.places[-1:]:
+            self.heard[place].gap = True
+        return set(self.places[-1:])
 
     def pass_by(self, second: int) -> set[int]:
         """Let the exchange's clock reach a second; give the places of the bars that ended by it."""
@@ -203,13 +208,14 @@ class _Day:
         whole = not at and self._is_whole(heard)
         before = self._before(at, heard, whole=whole)
         rose, fell = heard.day_high > before.high, heard.day_low < before.low
-        # Before the first trade of a day the last price may be that of another one.
+        # Before the first trade of a day the last price is that of another one: the day's own prices are this bar's.
+        first = whole or (at > 0 and not before.volume)
         return pb.Bar(
             begin_time=Timestamp(seconds=heard.begin),
             end_time=Timestamp(seconds=heard.end),
-            open=(whole and heard.day_open) or heard.open,
-            high=heard.day_high if rose and (whole or heard.day_high > heard.high) else heard.high,
-            low=heard.day_low if fell and (whole or heard.day_low < heard.low) else heard.low,
+            open=(first and heard.day_open) or heard.open,
+            high=heard.day_high if rose and (first or heard.day_high > heard.high) else heard.high,
+            low=heard.day_low if fell and (first or heard.day_low < heard.low) else heard.low,
             close=heard.close,
             volume=max(0, heard.volume - before.volume),
             turnover=max(0.0, heard.turnover - before.turnover),
@@ -244,17 +250,29 @@ class Bars:
         self.period = period
         self._hours = hours
         self._days: dict[tuple[str, str], _Day] = {}
+        # Whose next bar misses something.
+        self._lost: set[tuple[str, str]] = set()
 
     def add(self, tick: Tick) -> list[Name]:
         """Take a tick in; name the bars that changed by it."""
-        if not (tick.HasField("time") and tick.HasField("last_price")) or not _LEFT_OUT.isdisjoint(tick.flags):
-            return []
         key = tick.trading_day, tick.symbol
+        if not (tick.HasField("time") and tick.HasField("last_price")) or not _LEFT_OUT.isdisjoint(tick.flags):
+            return self._leave_out(tick, key)
         ended: list[Name] = []
         if (day := self._days.get(key)) is None:
             ended = self.finish(tick.trading_day)
             day = self._days[key] = _Day(self.period, self._hours(tick.symbol, tick.trading_day))
-        return [*ended, *(Name(*key, place) for place in sorted(day.add(tick)))]
+        lost = key in self._lost
+        self._lost.discard(key)
+        return [*ended, *(Name(*key, place) for place in sorted(day.add(tick, lost=lost)))]
+
+    def _leave_out(self, tick: Tick, key: tuple[str, str]) -> list[Name]:
+        # Unless it says what was known before the hole: then nothing was sent in it.
+        if market_pb2.TICK_FLAG_GAP not in tick.flags or market_pb2.TICK_FLAG_DUPLICATE in tick.flags:
+            return []
+        self._lost.add(key)
+        day = self._days.get(key)
+        return [Name(*key, place) for place in day.lose()] if day else []
 
     def finish(self, before: str) -> list[Name]:
         """Let the trading days before one be over; name the bars that were unfinished."""
@@ -275,3 +293,4 @@ class Bars:
     def forget(self, trading_day: str) -> None:
         """Drop the bars of a trading day."""
         self._days = {key: day for key, day in self._days.items() if key[0] != trading_day}
+        self._lost = {key for key in self._lost if key[0] != trading_day}

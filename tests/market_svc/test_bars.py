@@ -136,11 +136,49 @@ def test_the_first_trade_of_a_quiet_symbol_is_no_gap() -> None:
     assert (bar.open, bar.volume, bar.gap) == (801, 3, False)
 
 
+def test_the_price_of_another_day_is_in_no_bar_in_which_one_of_this_day_was_traded() -> None:
+    """Before its first trade a symbol shows the last of the day before."""
+    opened = {"open_price": 810.0, "high_price": 811.0, "low_price": 809.0}
+    quotes = [tick("09:00:10", 800, 0), tick("10:00:10", 800, 0)]
+    ticks = [*quotes, tick("10:00:20", 810, 3, **opened), tick("10:01:20", 808, 4, **(opened | {"low_price": 808.0}))]
+    assert [(bar.open, bar.high, bar.low, bar.volume) for bar in listed(build(ticks))] == [
+        (800, 800, 800, 0),
+        (810, 811, 809, 3),
+        (808, 808, 808, 1),
+    ]
+
+
 def test_what_is_traded_during_a_hole_is_in_the_bar_after_it() -> None:
     """And that bar is marked."""
     flags = [market_pb2.TICK_FLAG_GAP]
     built = build([tick("21:00:00", 800, 5), tick("21:07:00", 800, 95, flags=flags), tick("21:08:00", 800, 96)])
     assert [(bar.volume, bar.gap) for bar in listed(built)] == [(5, False), (90, True), (1, False)]
+
+
+@pytest.mark.parametrize("why", ["STALE", "OFF_SESSION", "VOLUME_REGRESSION"])
+def test_a_hole_is_told_though_the_first_snapshot_behind_it_is_left_out(why: str) -> None:
+    """By the bar in which it began, and by the next of the day, which has what was traded meanwhile."""
+    left_out = [market_pb2.TickFlag.Value(f"TICK_FLAG_{why}"), market_pb2.TICK_FLAG_GAP]
+    built = build([tick("10:02:59", 800, 5), tick("10:03:01", 800, 6)])
+    (named,) = built.add(tick("10:04:30", 800, 90, flags=left_out))
+    assert built.bar(named).gap
+    built.add(tick("10:08:10", 801, 95))
+    built.add(tick("10:09:10", 801, 96))
+    assert [(bar.volume, bar.gap) for bar in listed(built)][1:] == [(1, True), (89, True), (1, False)]
+
+
+def test_a_hole_before_the_first_bar_of_a_day_is_told_by_that() -> None:
+    """And by no other day or symbol."""
+    flags = [market_pb2.TICK_FLAG_STALE, market_pb2.TICK_FLAG_GAP]
+    built = build([tick("20:58:00", 800, 0, flags=flags), tick("21:00:00", 800, 5), tick("21:01:00", 800, 5)])
+    assert [bar.gap for bar in listed(built)] == [True, False]
+
+
+def test_a_hole_in_which_nothing_was_sent_is_none() -> None:
+    """What comes first behind it was known before."""
+    flags = [market_pb2.TICK_FLAG_DUPLICATE, market_pb2.TICK_FLAG_GAP]
+    built = build([tick("21:00:00", 800, 5), tick("21:00:00", 800, 5, flags=flags), tick("21:01:00", 800, 6)])
+    assert [bar.gap for bar in listed(built)] == [False, False]
 
 
 @pytest.mark.parametrize("flag", ["DUPLICATE", "VOLUME_REGRESSION", "OFF_SESSION", "STALE"])
@@ -345,18 +383,18 @@ def _oldest_wins(self: Any, span: bars.Span, moment: bars.Moment, tick: Tick) ->
 _add = bars._Heard.add
 
 
-def _its_own_bar_only(self: Any, tick: Tick) -> set[int]:
-    changed: set[int] = _add_day(self, tick) & {self._span(tick.time.seconds).place}
+def _its_own_bar_only(self: Any, tick: Tick, *, lost: bool) -> set[int]:
+    changed: set[int] = _add_day(self, tick, lost=lost) & {self._span(tick.time.seconds).place}
     return changed
 
 
-def _no_end(self: Any, tick: Tick) -> set[int]:
+def _no_end(self: Any, tick: Tick, *, lost: bool) -> set[int]:
     before: set[int] = set(self.unfinished)
-    changed: set[int] = _add_day(self, tick) - (before - self.unfinished)
+    changed: set[int] = _add_day(self, tick, lost=lost) - (before - self.unfinished)
     return changed
 
 
-_add_day: Callable[[Any, Tick], set[int]] = bars._Day.add
+_add_day: Callable[..., set[int]] = bars._Day.add
 
 
 def _from_own_first(self: Any, at: int, heard: Any, *, whole: bool) -> bars._Before:

@@ -126,15 +126,16 @@ chained AS (
         CASE WHEN is_first AND NOT whole THEN first_volume ELSE coalesce(lag(volume) OVER w, 0) END AS volume_before,
         CASE WHEN is_first AND NOT whole THEN first_turnover ELSE coalesce(lag(turnover) OVER w, 0) END
             AS turnover_before,
+        whole OR coalesce(lag(volume) OVER w, 1) = 0 AS fresh,
         day_high > lag(day_high) OVER w AND day_high > high AS rose,
         day_low < lag(day_low) OVER w AND day_low < low AS fell
     FROM bars JOIN (SELECT day, CASE WHEN {has_night} AND NOT list_contains(?, day) THEN '21:00:00' ELSE '09:00:00'
         END AS day_begins FROM (SELECT DISTINCT day FROM bars)) USING (day)
     WINDOW w AS (PARTITION BY day ORDER BY place)
 )
-SELECT day, {times} CASE WHEN whole THEN coalesce(day_open, open) ELSE open END,
-    CASE WHEN whole THEN coalesce(day_high, high) WHEN rose THEN day_high ELSE high END,
-    CASE WHEN whole THEN coalesce(day_low, low) WHEN fell THEN day_low ELSE low END,
+SELECT day, {times} CASE WHEN fresh THEN coalesce(day_open, open) ELSE open END,
+    CASE WHEN fresh THEN coalesce(day_high, high) WHEN rose THEN day_high ELSE high END,
+    CASE WHEN fresh THEN coalesce(day_low, low) WHEN fell THEN day_low ELSE low END,
     close, volume - volume_before, greatest(0, turnover - turnover_before), oi, ticks, is_first AND NOT whole
 FROM chained ORDER BY day, place
 """

@@ -116,7 +116,9 @@ class Bar(_message.Message):
     trading_day: _builtins.str
     """YYYYMMDD."""
     open: _builtins.float
-    """The first price; of the trading day's first bar, the auction's."""
+    """The first price; of the trading day's first bar, the auction's. Until something is traded on a
+    trading day, the prices of its bars are the last of the day before.
+    """
     high: _builtins.float
     """The highest price, also where it lay between two snapshots (the day's highest price rose)."""
     low: _builtins.float
@@ -137,7 +139,8 @@ class Bar(_message.Message):
     """
     gap: _builtins.bool
     """Whether snapshots are missing in it: one is marked GAP, or the first of the day came late, after trades.
-    What was traded meanwhile is in this bar, unless it is the first that is known of the day.
+    What was traded meanwhile is in this bar, unless it is the first that is known of the day. Where the
+    snapshot marked GAP is left out, the bar before it and the next one of the day say so.
     """
     @_builtins.property
     def begin_time(self) -> _timestamp_pb2.Timestamp:
