@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor
 from tomlkit.exceptions import TOMLKitError
 
-from arbig.errors import InvalidField
+from arbig.errors import InvalidField, Refused
 from arbig.market.v1.config_pb2 import MarketConfig, Product
 
 _BEGINNING = """\
@@ -48,13 +48,24 @@ def _check_names(described: Descriptor, values: Any, path: str) -> None:
 
 
 def render(config: MarketConfig, text: str = "") -> str:
-    """Write the configuration into a file's text, where everything else stays; without one, into a new text."""
+    """Write the configuration into a file's text, where everything else stays; without one, into a new text.
+
+    Raises Refused for a layout that cannot take it.
+    """
     document = tomlkit.parse(text or _BEGINNING)
     values = json_format.MessageToDict(
         config, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
     _put(document, values)
-    return tomlkit.dumps(document)
+    written = tomlkit.dumps(document)
+    try:
+        fits = parse(written) == config
+    except (ValueError, InvalidField):  # a table may have come to stand between what another one has
+        fits = False
+    if not fits:
+        what = "the change cannot be written into this layout of the file: write each product as [products.au]"
+        raise Refused(what, "BAD_CONFIG_FILE")
+    return written
 
 
 def _put(table: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:

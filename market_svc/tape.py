@@ -50,8 +50,19 @@ class Tape:
         self._file: IO[bytes] | None = None
         self._day = ""
         # Replaced as a whole: ticks come on another thread than readers ask.
-        self._reels = tuple(Reel(path) for path in sorted(self._directory.glob("*.ticks")))
+        self._reels = tuple(map(Reel, self._begun()))
         self._reader = ThreadPoolExecutor(1, "tape-reader")
+
+    def _begun(self) -> list[Path]:
+        """Give the files in the order of the stream, and remove those that a kill left without a tick.
+
+        The number in such a name was given to a tick of another file.
+        """
+        paths = sorted(self._directory.glob("*.ticks"))
+        for path in paths:
+            if not path.stat().st_size:
+                path.unlink()
+        return [path for path in paths if path.exists()]
 
     def _choose_epoch(self, now_ms: int) -> int:
         epochs = sorted(int(path.name) for path in self._root.glob("*") if path.name.isdigit())

@@ -97,6 +97,21 @@ def test_an_exchange_with_another_day_does_not_end_the_wait(desk: Desk) -> None:
     assert desk.keeper.config.main_contract == "au2604"
 
 
+def test_a_change_that_the_files_layout_cannot_take_is_refused_and_the_file_stays(desk: Desk) -> None:
+    """Rather than written as what nobody can read again."""
+    au = pb.Product(name="Gold", multiplier=1000, price_tick=0.02)
+    ag = pb.Product(name="Silver", multiplier=15, price_tick=1)
+    products = 'products.au.multiplier = 1000\nproducts.au.price_tick = 0.02\nproducts.au.name = "Gold"\n'
+    text = f'main_contract = "au2604"\n{products}'
+    desk.path.write_text(text)
+    desk.keeper.look()
+    with pytest.raises(Refused, match=r"\[products\.au\]"):
+        desk.call(products={"au": au, "ag": ag})
+    assert desk.path.read_text() == text
+    desk.call(main_contract="au2606", at_once=True)
+    assert desk.restarted().config.main_contract == "au2606"
+
+
 def test_a_mistake_in_the_file_changes_nothing_until_it_is_mended(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     """It is told, once in the log, and a call does not write over it."""
     before = shown(desk.keeper.feed)

@@ -48,6 +48,22 @@ def test_a_torn_end_is_cut_and_writing_goes_on_behind_it(tmp_path: Path) -> None
     assert numbers(Tape(tmp_path, 3000)) == [1, 2, 3, 4]
 
 
+async def test_a_file_begun_before_a_kill_takes_no_ticks_of_other_numbers(tmp_path: Path) -> None:
+    """It has none of its own, and its name says where it would have begun."""
+    write(Tape(tmp_path, 1000), 1, 3)
+    (first,) = tmp_path.glob("*/*.ticks")
+    (first.parent / "000000000000004-20261124.ticks").touch()
+    again = Tape(tmp_path, 2000)
+    assert numbers(again) == [1, 2, 3]
+    write(again, 4, 5)
+    last = Tape(tmp_path, 3000)
+    assert numbers(last) == [1, 2, 3, 4, 5]
+    write(last, 6, 7, "20261124")
+    assert [kept.seq for kept in await last.read(0, 100)] == [1, 2, 3, 4, 5]
+    assert [kept.seq for kept in await last.read(5, 100)] == [6, 7]
+    assert numbers(Tape(tmp_path, 4000)) == [1, 2, 3, 4, 5, 6, 7]
+
+
 def test_a_power_cut_begins_a_new_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its end may be lost: the same number must never name two ticks."""
     write(Tape(tmp_path, 1000), 1, 3)
