@@ -15,6 +15,7 @@ from arbig.errors import ConfigError, InvalidField, from_rpc
 from arbig.fanout import Feed, element
 from arbig.follow import Link, follow
 from arbig.market.v1 import market_pb2 as pb
+from arbig.market.v1.config_pb2 import MarketConfig, Product, UpdateMarketConfigRequest
 from arbig.market.v1.market_pb2_grpc import MarketServiceStub
 from arbig.server import serve
 from arbig.stream.v1.stream_pb2 import Cursor
@@ -80,6 +81,7 @@ async def test_a_refusal_carries_status_reason_and_field(address: str) -> None:
 
 async def test_a_field_of_a_newer_contract_is_refused(address: str) -> None:
     """Wherever it stands: a wish of which half is left out is another wish."""
+    products = {"au": Product(name="Gold"), "ag": with_unknown(Product())}
     requests = {
         "#100": with_unknown(pb.SubscribeTicksRequest()),
         "after.#100": pb.SubscribeTicksRequest(after=with_unknown(Cursor(epoch=1))),
@@ -93,6 +95,19 @@ async def test_a_field_of_a_newer_contract_is_refused(address: str) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await stub.GetSnapshot(with_unknown(pb.GetSnapshotRequest()))
         assert from_rpc(raised.value) == ("UNKNOWN_FIELD", "#100")
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stub.UpdateMarketConfig(UpdateMarketConfigRequest(config=MarketConfig(products=products)))
+        assert from_rpc(raised.value) == ("UNKNOWN_FIELD", "config.products.ag.#100")
+
+
+async def test_an_enum_value_of_a_newer_contract_is_refused(address: str) -> None:
+    """What it asks for is not known; another value in its place would be another wish."""
+    async with serve(address, [(NAME, Market(Feed(1, 8)))]), open_channel(address) as channel:
+        stub: Any = MarketServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await stub.SubscribeTicks(pb.SubscribeTicksRequest(delivery=99)).read()  # type: ignore[arg-type]
+        assert from_rpc(raised.value) == ("UNKNOWN_VALUE", "delivery")
+        assert raised.value.details() == "delivery: arbig.market.v1.Delivery has no value 99 in this version"
 
 
 async def test_a_fault_of_ours_is_no_refusal(address: str) -> None:

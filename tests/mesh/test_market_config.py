@@ -73,6 +73,8 @@ async def test_another_main_contract_comes_with_the_day_and_survives_kills(own_m
         first = await main_contract(services)
         second, third = await others(services, first)
         start = (await services.market.GetMarketConfig(pb.GetMarketConfigRequest())).cursor
+        gold = pb.Product(name="Gold", multiplier=1000, price_tick=0.02)
+        assert (await change(services, products={"au": gold})).products["au"] == gold
         await change(services, main_contract=second, at_once=True)
         waiting = await change(services, main_contract=third)
         assert (waiting.main_contract, waiting.next_main_contract) == (second, third)
@@ -92,13 +94,13 @@ async def test_another_main_contract_comes_with_the_day_and_survives_kills(own_m
         async for reply in call:
             assert not reply.HasField("gap")
             changes += reply.changes
-            if len(changes) >= 3:
+            if len(changes) >= 4:
                 break
         call.cancel()
-        assert [one.seq for one in changes] == [start.seq + 1, start.seq + 2, start.seq + 3]
-        assert [one.config.main_contract for one in changes] == [second, second, third]
+        assert [one.seq for one in changes] == [start.seq + number for number in range(1, 5)]
+        assert [one.config.main_contract for one in changes] == [first, second, second, third]
         by_day, called = pb.MARKET_CONFIG_ORIGIN_TRADING_DAY, pb.MARKET_CONFIG_ORIGIN_CALL
-        assert [one.origin for one in changes] == [called, called, by_day]
+        assert [one.origin for one in changes] == [called, called, called, by_day]
 
 
 async def test_what_is_held_stays_subscribed_until_it_is_closed(own_mesh: Mesh) -> None:
