@@ -25,7 +25,8 @@ class ExchangeHours:
 
     A status comes another way than the ticks, and may come a little later than they do. So one that
     begins where the timetable says so, as the timetable says, only confirms it; whoever keeps other
-    hours says so at other times, and that holds until the next word.
+    hours says so at other times, and that holds until the next word. Where that would not be heard, a
+    halt holds until the timetable's next change: it must not take the rest of the day's ticks.
     """
 
     def __init__(self, calendar: Calendar, status: ExchangeStatus) -> None:
@@ -46,7 +47,11 @@ class ExchangeHours:
         sessions = self.sessions(symbol, trading_day)
         told = self._status.told_at(symbol, trading_day, clock_second(second))
         if told is not None and _changes(sessions).get(told.place) is not told.trades:
-            return told.trades
+            lasts = (
+                told.trades or self._status.is_live or not _changed(sessions, told.place, place(clock_second(second)))
+            )
+            if lasts:
+                return told.trades
         return any(_begin(one) <= second <= one.end for one in sessions)
 
     def span(self, symbol: str, trading_day: str, second: int) -> Span:
@@ -55,8 +60,10 @@ class ExchangeHours:
         edges = {clock_begins, clock_begins + 86_400}
         for told in self._status.told(symbol, trading_day):
             edges.add(clock_begins + told.place + (not told.trades))
-        for one in self.sessions(symbol, trading_day):
+        sessions = self.sessions(symbol, trading_day)
+        for one in sessions:
             edges |= {_begin(one), one.end + 1}
+        edges |= {clock_begins + at + (not begins) for at, begins in _changes(sessions).items()}
         begin = max(edge for edge in edges if edge <= second)
         end = min(edge for edge in edges if edge > second)
         return Span(begin, end, self.is_open(symbol, trading_day, second))
@@ -64,6 +71,11 @@ class ExchangeHours:
 
 def _begin(session: Session) -> int:
     return session.begin if session.auction is None else session.auction
+
+
+def _changed(sessions: tuple[Session, ...], since: int, now: int) -> bool:
+    """Whether trading began or ended by the timetable between two places; its last second is part of it."""
+    return any(since < at <= now - (not begins) for at, begins in _changes(sessions).items())
 
 
 @lru_cache(maxsize=1_024)

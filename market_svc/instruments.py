@@ -17,6 +17,24 @@ from market_svc.status import ExchangeStatus
 log = logging.getLogger(__name__)
 
 
+class _StatusLink(Link):
+    """The link over which the exchange's words come."""
+
+    def __init__(self, status: ExchangeStatus) -> None:
+        super().__init__("instruments of the trade service")
+        self._status = status
+
+    def is_up(self) -> None:
+        """Note that a message came."""
+        super().is_up()
+        self._status.set_live(is_live=True)
+
+    def is_down(self, why: str) -> None:
+        """Note that the stream broke."""
+        super().is_down(why)
+        self._status.set_live(is_live=False)
+
+
 class Instruments:
     """The instruments by symbol, and the status of what was heard since the start."""
 
@@ -25,6 +43,7 @@ class Instruments:
         self.by_symbol: dict[str, Instrument] = {}
         # Not from the cache: a status is of its day.
         self.status = ExchangeStatus()
+        self.link: Link = _StatusLink(self.status)
         self._cache = cache
         if cache.exists():
             self._note(ListInstrumentsResponse.FromString(cache.read_bytes()).instruments)
@@ -38,13 +57,13 @@ class Instruments:
         """Give the instruments, all or of one product, in order of their symbols."""
         return [one for _, one in sorted(self.by_symbol.items()) if product in ("", one.product)]
 
-    async def run(self, trade: str, link: Link, changed: Callable[[Iterable[str]], None]) -> None:
+    async def run(self, trade: str, changed: Callable[[Iterable[str]], None]) -> None:
         """Follow the trade service at `trade`, for ever; `changed` hears all symbols after each change."""
         changed(self.by_symbol)
         async with open_channel(trade) as channel:
             stub = TradeServiceStub(channel)
             request = SubscribeInstrumentsRequest()
-            async for reply in follow(stub.SubscribeInstruments, request, SubscribeInstrumentsResponse, link):
+            async for reply in follow(stub.SubscribeInstruments, request, SubscribeInstrumentsResponse, self.link):
                 if reply.instruments:
                     self._note(reply.instruments)
                     self.status.note(reply.instruments)

@@ -101,8 +101,8 @@ async def run(settings: Settings) -> None:
             open_bars(feed, tape, hours.sessions) as bars,
             open_gateway(settings, recorder.record, recorder.flush, recorder.lose) as gateway,
         ):
-            links = Link("instruments of the trade service"), Link("positions of the trade service")
-            subscriptions = Subscriptions(gateway, config, instruments, links[1])
+            positions = Link("positions of the trade service")
+            subscriptions = Subscriptions(gateway, config, instruments, positions)
             service = MarketService(
                 feed,
                 recorder,
@@ -112,12 +112,12 @@ async def run(settings: Settings) -> None:
                 bars=bars,
                 history=BarHistory(tape, hours.sessions, settings.address("store")),
                 config=config,
-                links=links,
+                links=[instruments.link, positions],
             )
             trade = settings.address("trade")
             async with serve(settings.address("market"), [(NAME, service)]) as set_health, asyncio.TaskGroup() as tasks:
                 tasks.create_task(gateway.run())
-                tasks.create_task(instruments.run(trade, links[0], lambda _: subscriptions.refresh()))
+                tasks.create_task(instruments.run(trade, lambda _: subscriptions.refresh()))
                 tasks.create_task(subscriptions.follow_positions(trade))
                 tasks.create_task(subscriptions.follow_config())
                 tasks.create_task(config.keep_looking())

@@ -33,12 +33,14 @@ class Told(NamedTuple):
 class ExchangeStatus:
     """What was heard from the exchange; `newest` has the status of each symbol and of each product.
 
-    `changes` counts what was heard. It may be asked on another thread than it is told on.
+    `changes` counts what was heard, and how often `is_live` changed: whether the next word would be
+    heard. It may be asked on another thread than it is told on.
     """
 
     def __init__(self) -> None:
         self.newest: dict[str, pb.InstrumentStatus.ValueType] = {}
         self.changes = 0
+        self.is_live = True
         # By symbol and trading day: ticks of a day may come when the exchange speaks of the next one.
         self._heard: dict[str, dict[str, tuple[Told, ...]]] = {}
 
@@ -58,6 +60,12 @@ class ExchangeStatus:
         if len(days) > _KEPT_DAYS:
             del days[min(days)]
         self.changes += 1  # last: who asks meanwhile asks again
+
+    def set_live(self, *, is_live: bool) -> None:
+        """Note whether the next word would be heard."""
+        if is_live is not self.is_live:
+            self.is_live = is_live
+            self.changes += 1
 
     def told(self, symbol: str, trading_day: str) -> Sequence[Told]:
         """Give what the exchange said of a symbol on a trading day, in the order of its clock."""

@@ -14,7 +14,18 @@ from market_svc.status import ExchangeStatus
 DAY = "20261126"
 EVENING = exchange_second("20261125", "20:30:00") or 0
 # Those of the timetable, a second beside them, and others.
-TIMES = ("20:30:00", "20:55:00", "21:00:00", "21:00:01", "02:30:00", "09:00:00", "10:15:00", "11:11:11", "15:00:00")
+TIMES = (
+    "20:30:00",
+    "20:55:00",
+    "20:57:00",
+    "21:00:00",
+    "21:00:01",
+    "02:30:00",
+    "09:00:00",
+    "10:15:00",
+    "11:11:11",
+    "15:00:00",
+)
 STATUSES = tuple(pb.InstrumentStatus.values())
 
 
@@ -22,13 +33,13 @@ class Exchange:
     """Gold's hours on a Thursday, and what the exchange says of them."""
 
     def __init__(self) -> None:
-        self._status = ExchangeStatus()
-        self.hours = ExchangeHours(Calendar(NoHolidays()), self._status)
+        self.status = ExchangeStatus()
+        self.hours = ExchangeHours(Calendar(NoHolidays()), self.status)
 
     def says(self, since: str, status: pb.InstrumentStatus.ValueType) -> None:
         """Tell a status."""
         one = pb.Instrument(symbol="au2604", product="au", status=status, status_since=since, status_day=DAY)
-        self._status.note([one])
+        self.status.note([one])
 
     def is_open(self, clock: str) -> bool:
         """Whether it trades at a time of the trading day."""
@@ -78,15 +89,36 @@ def test_an_exchange_that_keeps_other_hours_wins(exchange: Exchange) -> None:
     assert not exchange.is_open("21:39:59")
 
 
+def test_a_halt_whose_end_may_not_be_heard_holds_until_the_timetable_changes(exchange: Exchange) -> None:
+    """With the trade service the word of the exchange is away; an exchange that trades on does not end."""
+    exchange.says("09:50:00", pb.INSTRUMENT_STATUS_NO_TRADING)
+    before = exchange.hours.changes
+    assert [exchange.is_open(clock) for clock in ("10:10:00", "10:40:00")] == [False, False]
+    exchange.status.set_live(is_live=False)
+    assert exchange.hours.changes == before + 1
+    assert [exchange.is_open(clock) for clock in ("10:10:00", "10:15:00", "10:20:00")] == [False, False, False]
+    assert [exchange.is_open(clock) for clock in ("10:30:00", "14:00:00")] == [True, True]
+    exchange.status.set_live(is_live=True)
+    assert exchange.hours.changes == before + 2
+    assert not exchange.is_open("14:00:00")
+    exchange.says("14:31:05", pb.INSTRUMENT_STATUS_CONTINUOUS)
+    exchange.status.set_live(is_live=False)
+    assert exchange.is_open("18:00:00")
+
+
 @given(
     told=st.lists(st.tuples(st.sampled_from(TIMES), st.sampled_from(STATUSES)), max_size=6),
     second=st.integers(EVENING, EVENING + 86_399),
+    is_live=st.booleans(),
 )
-def test_a_span_is_as_open_as_its_second_and_both_ends_are_near(told: list[tuple[str, Any]], second: int) -> None:
+def test_a_span_is_as_open_as_its_second_and_both_ends_are_near(
+    told: list[tuple[str, Any]], second: int, is_live: bool
+) -> None:
     """Whatever the exchange said: so nobody has to ask for each second anew."""
     exchange = Exchange()
     for since, status in told:
         exchange.says(since, status)
+    exchange.status.set_live(is_live=is_live)
     begin, end, is_open = exchange.hours.span("au2604", DAY, second)
     assert begin <= second < end <= begin + 86_400
     assert {exchange.hours.is_open("au2604", DAY, one) for one in range(begin, end)} == {is_open}

@@ -1,11 +1,13 @@
 """When the exchange said that an instrument trades."""
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from arbig.market.v1 import market_pb2 as pb
 from arbig.sessions import second_of_day
+from market_svc.instruments import Instruments
 from market_svc.status import ExchangeStatus
 
 TODAY, TOMORROW = "20261126", "20261127"
@@ -111,3 +113,18 @@ def test_who_asks_while_a_status_is_told_asks_again() -> None:
     exchange.note([cast("pb.Instrument", Told())])
     assert found == {4: False}
     assert (exchange.changes, trades(exchange, "09:00:00")) == (5, [True])
+
+
+def test_the_exchange_is_heard_while_the_trade_service_is(tmp_path: Path) -> None:
+    """Its words come over that link; each change of it is one to be looked at."""
+    known = Instruments(tmp_path / "instruments.pb")
+    found = []
+    for turn in (
+        known.link.is_up,
+        lambda: known.link.is_down("gone"),
+        lambda: known.link.is_down("gone"),
+        known.link.is_up,
+    ):
+        turn()
+        found.append((known.status.is_live, known.status.changes))
+    assert found == [(True, 0), (False, 1), (False, 1), (True, 2)]
