@@ -45,12 +45,11 @@ class ExchangeHours:
     def is_open(self, symbol: str, trading_day: str, second: int) -> bool:
         """Whether a second since 1970 lies in a session or an auction of a trading day, its last second included."""
         sessions = self.sessions(symbol, trading_day)
-        told = self._status.told_at(symbol, trading_day, clock_second(second))
+        clock = clock_second(second)
+        told = self._status.told_at(symbol, trading_day, clock)
         if told is not None and _changes(sessions).get(told.place) is not told.trades:
-            lasts = (
-                told.trades or self._status.is_live or not _changed(sessions, told.place, place(clock_second(second)))
-            )
-            if lasts:
+            lasts = told.trades or self._status.is_live
+            if lasts or not _changed(sessions, told.place, place(clock)):
                 return told.trades
         return any(_begin(one) <= second <= one.end for one in sessions)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from arbig.calendar import Calendar, NoHolidays, exchange_second
@@ -14,18 +14,7 @@ from market_svc.status import ExchangeStatus
 DAY = "20261126"
 EVENING = exchange_second("20261125", "20:30:00") or 0
 # Those of the timetable, a second beside them, and others.
-TIMES = (
-    "20:30:00",
-    "20:55:00",
-    "20:57:00",
-    "21:00:00",
-    "21:00:01",
-    "02:30:00",
-    "09:00:00",
-    "10:15:00",
-    "11:11:11",
-    "15:00:00",
-)
+TIMES = ("20:30:00", "20:55:00", "21:00:00", "21:00:01", "02:30:00", "09:00:00", "10:15:00", "11:11:11", "15:00:00")
 STATUSES = tuple(pb.InstrumentStatus.values())
 
 
@@ -106,6 +95,7 @@ def test_a_halt_whose_end_may_not_be_heard_holds_until_the_timetable_changes(exc
     assert exchange.is_open("18:00:00")
 
 
+@example(told=[("20:57:00", pb.INSTRUMENT_STATUS_NO_TRADING)], second=EVENING + 3_600, is_live=False)
 @given(
     told=st.lists(st.tuples(st.sampled_from(TIMES), st.sampled_from(STATUSES)), max_size=6),
     second=st.integers(EVENING, EVENING + 86_399),
