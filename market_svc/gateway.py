@@ -66,7 +66,7 @@ class Gateway:
         """Take in what answers no login: of what was unsubscribed a snapshot may have come until it is confirmed."""
         if push.error_id:
             log.warning("the market front refused", extra={"what": push.name, "text": push.error_text})
-        elif push.name == "OnRspUnSubMarketData" and (symbol := push.row["InstrumentID"]) not in self.subscribed:
+        elif push.name == "OnRspUnSubMarketData" and (symbol := push.row.get("InstrumentID")) not in self.subscribed:
             self._on_lost([symbol])
 
     def _send(self, symbols: list[str], call: str = "SubscribeMarketData") -> None:

@@ -1,9 +1,11 @@
 """Bars of past trading days: from the tape, or from the stored history where the tape does not reach.
 
-One day is read at a time, and none that the page does not need.
+One day is read at a time, and none that the page does not need. Of a past day in which the tape began
+storage may have more; the one that has is read.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
 from typing import NamedTuple
 
@@ -21,6 +23,8 @@ from arbig.store.v1.history_pb2_grpc import TickHistoryServiceStub
 from market_svc.bars import Bars, Hours, check_period
 from market_svc.reel import payload
 from market_svc.tape import Tape
+
+log = logging.getLogger(__name__)
 
 DEFAULT_SIZE, MOST = 1_000, 10_000
 # A day of a busy contract takes storage about two seconds.
@@ -96,8 +100,24 @@ class BarHistory:
                 yield day
 
     async def _bars(self, symbol: str, day: str, period: pb.BarPeriod.ValueType) -> list[pb.Bar]:
+        taped = self._tape.trading_days
+        if day not in taped:
+            return await self._built(self._stored(symbol, day), symbol, day, period)
+        bars = await self._built(self._taped(symbol, day), symbol, day, period)
+        if day != self._tape.begun_on or day == taped[-1]:
+            return bars
+        # The tape may have begun in the middle of it, as after a power cut.
+        try:
+            stored = await self._built(self._stored(symbol, day), symbol, day, period)
+        except Unavailable as error:
+            log.warning("a day is given as the tape has it", extra={"day": day, "why": str(error)})
+            return bars
+        return max(bars, stored, key=lambda found: sum(bar.ticks for bar in found))
+
+    async def _built(
+        self, source: AsyncIterator[list[Tick]], symbol: str, day: str, period: pb.BarPeriod.ValueType
+    ) -> list[pb.Bar]:
         bars = Bars(period, self._hours)
-        source = self._taped(symbol, day) if day in self._tape.trading_days else self._stored(symbol, day)
         async for ticks in source:
             await asyncio.to_thread(_add, bars, ticks)
         if day != (self._tape.trading_days or [""])[-1]:

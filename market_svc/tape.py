@@ -106,6 +106,11 @@ class Tape:
         """The trading days on the tape, in the order in which they began."""
         return list(dict.fromkeys(reel.trading_day for reel in self._reels))
 
+    @property
+    def begun_on(self) -> str:
+        """The trading day in which its first tick was recorded, maybe late; empty once that is gone."""
+        return next((reel.trading_day for reel in self._reels[:1] if reel.first == 1), "")
+
     def before(self, newest_days: int) -> int:
         """Give the place before the first tick of the newest so many trading days."""
         days = self.trading_days[-newest_days:]

@@ -105,6 +105,26 @@ async def test_nothing_named_means_the_newest_trading_day(tmp_path: Path) -> Non
     assert bars[-1].unfinished
 
 
+@pytest.mark.parametrize("kept", [0, 20, 40])
+async def test_a_past_day_in_which_the_tape_began_is_read_where_there_is_more_of_it(tmp_path: Path, kept: int) -> None:
+    """After a power cut the tape has the rest of the day, storage all of it, or nothing, or is away."""
+    tape = Tape(tmp_path, 1000)
+    for seq, tick in enumerate([*day_of(DAYS[0])[20:], *day_of(DAYS[1])], 1):
+        tape.append(seq, tick.trading_day, element(tick.SerializeToString()))
+    tape.flush()
+    store = FakeStore(DAYS[0])
+    store.days[DAYS[0]] = day_of(DAYS[0])[:kept]
+    address = f"127.0.0.1:{free_base()}"
+    history = BarHistory(tape, gold, address)
+    alone = await pages(history, first_day=DAYS[0], last_day=DAYS[0])
+    assert sum(bar.ticks for bar in alone[0]) < sum(bar.ticks for bar in expected(DAYS[0]))
+    async with serve(address, [("arbig.store.v1.TickHistoryService", store)]):
+        together = await pages(history, first_day=DAYS[0], last_day=DAYS[0])
+        await pages(history)
+    assert store.asked == [DAYS[0]]
+    assert together == ([expected(DAYS[0])] if kept == 40 else alone)
+
+
 async def test_tape_and_storage_give_one_list(tmp_path: Path) -> None:
     """The days that are over are finished, wherever they are read."""
     store = FakeStore(*STORED)
@@ -161,11 +181,11 @@ async def test_a_page_has_a_bound_of_days(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 async def test_days_on_the_tape_are_not_asked_of_storage(tmp_path: Path) -> None:
-    """Also where it has them."""
+    """Also where it has them: but for the one in which the tape began."""
     store = FakeStore(*DAYS)
     async with history_of(tmp_path, store) as history:
         assert (await pages(history, first_day=DAYS[0]))[0] == expected(*DAYS)
-    assert store.asked == [DAYS[0]]
+    assert store.asked == list(DAYS[:2])
 
 
 async def test_an_empty_tape_leaves_all_to_storage(tmp_path: Path) -> None:
