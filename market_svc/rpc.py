@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from arbig.calendar import Calendar
-from arbig.errors import NotFound
+from arbig.errors import InvalidField, NotFound
 from arbig.fanout import Feed, Shown
 from arbig.follow import Link
 from arbig.instrument import check_symbol
@@ -57,6 +57,8 @@ class MarketService:
         """Follow the ticks; every response is bytes that were encoded once for all followers."""
         keys = [check_symbol(symbol, "symbols") for symbol in request.symbols]
         after = request.after if request.HasField("after") else None
+        if request.delivery not in pb.Delivery.values():
+            raise InvalidField("delivery", f"{request.delivery} is no delivery", "UNKNOWN_DELIVERY")
         latest = request.delivery == pb.DELIVERY_LATEST
         with self._feed.follower(context.peer(), keys, latest=latest) as follower:
             async for batch in follower.batches(after):

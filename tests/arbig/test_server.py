@@ -100,16 +100,6 @@ async def test_a_field_of_a_newer_contract_is_refused(address: str) -> None:
         assert from_rpc(raised.value) == ("UNKNOWN_FIELD", "config.products.ag.#100")
 
 
-async def test_an_enum_value_of_a_newer_contract_is_refused(address: str) -> None:
-    """What it asks for is not known; another value in its place would be another wish."""
-    async with serve(address, [(NAME, Market(Feed(1, 8)))]), open_channel(address) as channel:
-        stub: Any = MarketServiceStub(channel)
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
-            await stub.SubscribeTicks(pb.SubscribeTicksRequest(delivery=99)).read()  # type: ignore[arg-type]
-        assert from_rpc(raised.value) == ("UNKNOWN_VALUE", "delivery")
-        assert raised.value.details() == "delivery: arbig.market.v1.Delivery has no value 99 in this version"
-
-
 async def test_a_fault_of_ours_is_no_refusal(address: str) -> None:
     """UNKNOWN: the caller cannot act on it."""
     async with serve(address, [(NAME, Market(Feed(1, 8)))]), open_channel(address) as channel:

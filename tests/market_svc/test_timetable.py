@@ -127,6 +127,13 @@ async def test_an_instrument_is_told_as_it_was_last_reported(tmp_path: Path) -> 
         await service(tmp_path).GetInstrument(pb.GetInstrumentRequest(), None)
 
 
+async def test_a_delivery_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    """A newer client would get another one than it asked for."""
+    replies = service(tmp_path).SubscribeTicks(pb.SubscribeTicksRequest(delivery=99), None)  # type: ignore[arg-type]
+    with pytest.raises(InvalidField, match="delivery: 99 is no delivery"):
+        await anext(replies)
+
+
 async def test_a_status_that_is_only_remembered_is_not_the_exchanges_word(tmp_path: Path) -> None:
     """It is of another day."""
     request = pb.GetCalendarRequest(symbol="au2604", first_day="20261124")
