@@ -261,10 +261,6 @@ def _forgets_what_is_held(config: pb.MarketConfig, instruments: Any, _: Any) -> 
     return market_config.wanted(config, instruments, ())
 
 
-def _believes_what_was_told_before(link: Link, why: str) -> None:
-    link.reason = why
-
-
 def _begins_anew(_: Path) -> pb.WatchMarketConfigResponse:
     return pb.WatchMarketConfigResponse()
 
@@ -279,7 +275,6 @@ PLANTED: list[tuple[Any, str, Callable[..., Any]]] = [
     (config_keeper, "_text", _sees_no_edit),
     (subscriptions, "wanted", _forgets_the_next_one),
     (subscriptions, "wanted", _forgets_what_is_held),
-    (Link, "is_down", _believes_what_was_told_before),
 ]
 
 
