@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,15 +59,11 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 
 def test_data_in_use_is_not_touched(mesh: Mesh) -> None:
     """Two would give the same numbers to different events: neither a second mesh nor a second service begins."""
-    environment = {**os.environ, "ARBIG_DATA": str(mesh.data), "ARBIG_PORT_BASE": str(free_base())}
-    begun = [
-        subprocess.Popen([*ARBIG, name], env=environment, stderr=subprocess.PIPE, text=True)
-        for name in ("up", "market", "trade")
-    ]
-    for one in begun:
-        _, said = one.communicate(timeout=60)
-        assert one.returncode == 78
-        assert "is in use by process" in said
+    environment = {"ARBIG_DATA": str(mesh.data), "ARBIG_PORT_BASE": str(free_base())}
+    with ThreadPoolExecutor() as pool:
+        for done in pool.map(lambda name: arbig(name, **environment), ("up", "market", "trade")):
+            assert done.returncode == 78
+            assert "is in use by process" in done.stderr
     assert len(list(mesh.data.glob("market/tape/*/open"))) == 1
 
 
